@@ -33,7 +33,7 @@ endif
 .PHONY: help deps
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) config/build.mk | \
-	  sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
+	  sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
 	@echo '  V=asan|tsan|ubsan|debug with build, test, check, sim, e2e: instrumented, in build/V'
 	@echo '  NO_INSTALL=1: check for what is missing, install nothing'

@@ -19,6 +19,7 @@ src_run   := $(wildcard daemon/run/*.c)
 src_edge  := $(wildcard daemon/edge/*.c)
 src_job   := $(wildcard daemon/job/*.c daemon/job/*/*.c)
 src_actor := $(wildcard daemon/actor/*.c)
+src_daemon := $(filter-out daemon/main.c,$(wildcard daemon/*.c))
 src_client := $(filter-out client/main.c,$(wildcard client/*.c client/*/*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -30,7 +31,7 @@ $(call lib,$(1)): $(call obj,$(src_$(1)))
 	@rm -f $$@
 	$$(Q)ar rcs $$@ $$^
 endef
-$(foreach f,$(FLOORS) client,$(eval $(call floor_rule,$(f))))
+$(foreach f,$(FLOORS) daemon client,$(eval $(call floor_rule,$(f))))
 
 Q := $(if $(VERBOSE),,@)
 $(BUILD)/obj/%.o: %.c
@@ -48,7 +49,7 @@ PROGRAMS := $(if $(wildcard daemon/main.c),$(BUILD)/musterd) $(if $(wildcard cli
 .PHONY: all
 all: $(PROGRAMS) ## build/musterd, build/muster and the small helpers
 
-DAEMON_LIBS = $(call floor_libs,actor job edge run model proto base)
+DAEMON_LIBS = $(call floor_libs,daemon actor job edge run model proto base)
 $(BUILD)/musterd: $(call obj,daemon/main.c) $(DAEMON_LIBS)
 	@echo "  LD $@"
 	$(Q)$(call link,$@,$^,)
@@ -71,20 +72,54 @@ UNIT_BIN  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 below_base  := base
 below_proto := proto base
 below_model := model proto base
-below_run   := run base
+below_run   := edge run model proto base
 below_edge  := edge run model proto base
 below_job   := job edge run model proto base
 below_actor := actor job edge run model proto base
+below_daemon := daemon actor job edge run model proto base
 below_client := client proto base
 src_testkit := $(wildcard tests/kit/*.c)
 $(eval $(if $(src_testkit),$(call floor_rule,testkit)))
+KIT_LIB := $(if $(src_testkit),$(call lib,testkit))
 define unit_rule
-$(BUILD)/tests/$(1)/test_%: $(BUILD)/obj/tests/unit/$(1)/test_%.o $(call floor_libs,$(below_$(1))) $(if $(src_testkit),$(call lib,testkit))
+$(BUILD)/tests/$(1)/test_%: $(BUILD)/obj/tests/unit/$(1)/test_%.o $(KIT_LIB) $(call floor_libs,$(below_$(1)))
 	@mkdir -p $$(@D)
 	$$(Q)$$(call link,$$@,$$^,$$(CHECK_LIBS) -lnng)
 endef
 $(foreach f,$(FLOORS) client,$(eval $(call unit_rule,$(f))))
+
+# Simulations: tests/sim/NAME_schedules.c are programs; the other files there belong to them.
+SIM_SRC := $(wildcard tests/sim/*_schedules.c)
+SIM_BIN := $(patsubst tests/sim/%.c,$(BUILD)/tests/sim/%,$(SIM_SRC))
+SIM_KIT := $(call obj,$(filter-out $(SIM_SRC),$(wildcard tests/sim/*.c)))
+$(BUILD)/tests/sim/%: $(BUILD)/obj/tests/sim/%.o $(SIM_KIT) $(KIT_LIB) $(call floor_libs,$(below_daemon))
+	@mkdir -p $(@D)
+	$(Q)$(call link,$@,$^,$(CHECK_LIBS))
 .SECONDARY:
+
+# The end-to-end suite is driven by a Check program, so that every case is a counted test.
+E2E_RUNNER := $(BUILD)/tests/e2e/runner
+$(E2E_RUNNER): $(BUILD)/obj/tests/e2e/runner.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CHECK_LIBS) -pthread
+
+SCHEDULES ?= 0
+.PHONY: test check sim e2e build-tests
+build-tests: all $(UNIT_BIN) $(SIM_BIN) $(E2E_RUNNER)
+test: build-tests ## install, build, and pass every test (unit, simulation, end to end)
+	$(Q)$(MAKE) --no-print-directory check sim e2e
+check: $(UNIT_BIN) ## unit tests only
+	$(Q)sh tests/run-programs.sh $(UNIT_BIN)
+sim: $(SIM_BIN) ## seeded simulations of runtime and daemon (SCHEDULES=N for more)
+	$(Q)SIM_SCHEDULES=$(SCHEDULES) sh tests/run-programs.sh $(SIM_BIN)
+e2e: all $(E2E_RUNNER) ## the real daemon, the real command, real servers (CASES=pattern for some)
+	$(Q)MUSTER_BUILD=$(abspath $(BUILD)) $(E2E_RUNNER) $(CASES)
+
+.PHONY: run lint
+run: all ## start a private daemon and fetch real files through it (URLS=FILE: those instead)
+	$(Q)MUSTER_BUILD=$(abspath $(BUILD)) sh examples/run.sh $(URLS)
+lint: ## floors, layout, function and file sizes, forbidden calls
+	$(Q)python3 tests/lint.py
 
 include $(wildcard config/*.inc.mk)
 include $(shell test -d $(BUILD)/obj && find $(BUILD)/obj -name '*.d')
