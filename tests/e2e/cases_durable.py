@@ -1,0 +1,135 @@
+"""Nothing acknowledged is ever lost: kill -9, restart, exactly one result each."""
+import collections
+import json
+import os
+import random
+import time
+
+from harness import Daemon, Nginx, Web, case, muster, muster_start, wait_until
+
+
+def check_exactly_once(lines, urls):
+    got = collections.Counter(x["url"] for x in lines)
+    lost = [u for u in urls if got[u] == 0]
+    twice = [u for u in urls if got[u] > 1]
+    assert not lost and not twice, f"lost {len(lost)} {lost[:3]}, twice {len(twice)} {twice[:3]}"
+    assert sorted(x["seq"] for x in lines) == list(range(1, len(urls) + 1)), "seq has gaps"
+
+
+@case
+def kill_9_in_the_middle_loses_and_repeats_nothing():
+    random.seed(7)
+    kills, concurrency, count = int(os.environ.get("KILLS", "20")), 32, 10_000
+    d, n = Daemon({"limits": [{"match": {"host": "127.0.0.1"}, "concurrency": 1000}]}), Nginx()
+    n.file("x", "x")
+    urls = [f"{n.url}/x?{i}" for i in range(count)]
+    r = muster(d, "fetch", "--detach", "--body", "none", "-c", concurrency, "-i", "-", stdin="\n".join(urls) + "\n")
+    assert r.status == 0, r.err
+    job = r.out.strip()
+    done = 0
+    for done in range(kills):
+        pause = random.uniform(0.02, 0.12)
+        end = time.monotonic() + pause
+        while time.monotonic() < end:
+            pass
+        d.restart()
+        with d.rpc() as rpc:
+            if rpc.call("job.get", {"job": job})["state"] not in ("running", "queued"):
+                break
+    assert muster(d, "wait", job, timeout=120).status == 0
+    check_exactly_once(muster(d, "results", job).lines, urls)
+    extra = len(n.hits()) - count
+    assert extra <= concurrency * (done + 1), f"{extra} extra requests after {done + 1} kills"
+
+
+@case
+def an_attached_command_survives_a_killed_daemon():
+    def answer(hit):
+        time.sleep(0.01)
+        return 200, [], b""
+    d, w = Daemon(), Web(answer)
+    urls = [f"{w.url}/{i}" for i in range(400)]
+    with open("list", "w", encoding="ascii") as f:
+        f.write("\n".join(urls) + "\n")
+    p = muster_start(d, "fetch", "--body", "none", "-c", "4", "-i", "list")
+    wait_until("some requests", lambda: w.count() > 60)
+    d.restart()
+    wait_until("more requests", lambda: w.count() > 200)
+    d.restart()
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 0, (p.returncode, err)
+    check_exactly_once([json.loads(x) for x in out.splitlines()], urls)
+
+
+@case
+def results_are_picked_up_where_a_client_stopped():
+    d, w = Daemon(), Web()
+    job = muster(d, "fetch", "--detach", *[f"{w.url}/{i}" for i in range(100)]).out.strip()
+    muster(d, "wait", job)
+    with d.rpc() as rpc:
+        first = rpc.call("job.results", {"job": job, "after": 0, "max": 40})
+        assert len(first["results"]) == 40 and first["next"] == 40 and not first["done"], first["next"]
+    d.restart()
+    with d.rpc() as rpc:
+        rest = rpc.call("job.results", {"job": job, "after": 40, "max": 1000})
+        assert [x["seq"] for x in rest["results"]] == list(range(41, 101)) and rest["done"] is True
+
+
+@case
+def an_acknowledged_submission_survives_a_kill_at_once():
+    d, w = Daemon(), Web()
+    jobs = []
+    for i in range(20):
+        with d.rpc() as rpc:
+            jobs.append(rpc.call("job.submit", {"spec": {"run": {"fetch": f"{w.url}/{i}"}}})["job"])
+        d.restart()
+    for i, job in enumerate(jobs):
+        assert muster(d, "wait", job).status == 0, job
+        assert [x["url"] for x in muster(d, "results", job).lines] == [f"{w.url}/{i}"]
+
+
+@case
+def a_cancelled_job_never_comes_back():
+    def answer(hit):
+        time.sleep(5)
+        return 200, [], b""
+    d, w = Daemon(), Web(answer)
+    job = muster(d, "fetch", "--detach", *[f"{w.url}/{i}" for i in range(5)]).out.strip()
+    wait_until("requests", lambda: w.count() >= 5)
+    assert muster(d, "cancel", job).status == 0
+    d.restart()
+    assert muster(d, "wait", job).status == 4
+    seen = w.count()
+    assert json.loads(muster(d, "show", job, "--json").out)["state"] == "cancelled"
+    d.restart()
+    assert w.count() == seen
+
+
+@case
+def kill_9_never_refills_a_bucket():
+    d = Daemon({"limits": [{"match": {"host": "127.0.0.1"}, "key": "k", "rate": "20/s", "burst": 1}]})
+    w = Web()
+    job = muster(d, "fetch", "--detach", "-c", "8", *[f"{w.url}/{i}" for i in range(80)]).out.strip()
+    for goal in (8, 16, 24, 32, 40, 48):
+        wait_until("progress", lambda goal=goal: w.count() >= goal, 20)
+        d.restart()
+    assert muster(d, "wait", job, timeout=60).status == 0
+    times = sorted(h["at"] for h in w.hits)
+    for window in (0.2, 0.5, 1.0, 2.0):
+        for i, begin in enumerate(times):
+            inside = len([t for t in times[i:] if t - begin < window])
+            assert inside <= 1 + 20 * window + 1, (window, inside)
+
+
+@case
+def a_restart_with_a_deadline_keeps_the_deadline():
+    def answer(hit):
+        time.sleep(20)
+        return 200, [], b""
+    d, w = Daemon(), Web(answer)
+    began = time.monotonic()
+    job = muster(d, "fetch", "--detach", "--deadline", "3s", w.url).out.strip()
+    wait_until("the request", lambda: w.count() == 1)
+    d.restart()
+    assert muster(d, "wait", job).status == 5
+    assert 2.5 < time.monotonic() - began < 8
