@@ -98,5 +98,3 @@ enum err result_add_body(struct bytes *out, struct slice body);
 enum err result_add_base64(struct bytes *out, struct slice data);
 /* "2026-11-22T13:00:00.123Z" in quotes. */
 enum err result_add_instant(struct bytes *out, int64_t wall_ns);
-/* Whether s is strict UTF-8 (RFC 3629). */
-bool result_is_utf8(struct slice s);
