@@ -2,6 +2,7 @@
 # Installs what building, testing and trying muster needs, on Debian 12 or 13. Idempotent.
 #
 #   deps.sh [--stamp FILE]    with --stamp: nothing to do if FILE is newer than this script
+#   deps.sh --bench           what the benchmarks compare muster with
 #   NO_INSTALL=1              only say what is missing
 set -eu
 
@@ -32,6 +33,16 @@ curl|the reference in tests and benchmarks
 nng-utils|nngcat, a foreign client in the tests
 ca-certificates|certificate authorities for TLS
 '
+bench_packages='
+golang-go|peer: a net/http worker pool, channels
+erlang-base|peer: actors on the BEAM
+python3-httpx|peer: the usual Python client
+python3-aiohttp|peer: the fast Python client
+wrk|the least that fetching can cost
+'
+if [ "${1:-}" = --bench ]; then
+	packages=$bench_packages
+fi
 stamp=
 [ "${1:-}" = --stamp ] && stamp=$2
 if [ -n "$stamp" ] && [ -e "$stamp" ] && [ "$stamp" -nt "$0" ]; then
