@@ -1,0 +1,88 @@
+/*
+ * world -- everything the daemon takes from outside, in one struct, and the house it builds of it.
+ *
+ * daemon_new(const struct world *) touches nothing else: no clock, no chance, no socket, no file.
+ * The real one is filled by edge/realworld, a simulated one by tests/sim, so that two daemons fit
+ * one process and a run replays from its seed.
+ *
+ * An actor finds its house through act_user(self); it holds pointers and the ids of the actors that
+ * live as long as the daemon, nothing else.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "run/loop.h"
+#include "run/shard.h"
+
+struct bodydir;
+struct config;
+struct exchange;
+struct fault;
+struct store;
+struct transport;
+
+/* Tells whoever started the daemon how it is (sd_notify); all may be NULL. */
+struct notify {
+	void *ctx;
+	void (*ready)(void *ctx, const char *status);
+	void (*status)(void *ctx, const char *status);
+	void (*reloading)(void *ctx);
+	void (*stopping)(void *ctx);
+	void (*watchdog)(void *ctx);
+	int64_t watchdog_ns; /* how often it wants to hear; 0: never */
+};
+
+/* Reads the configuration anew, whole or not at all; *ret_message says what is wrong. */
+struct config_source {
+	void *ctx;
+	enum err (*load)(void *ctx, struct config **ret_config, struct bytes *ret_message);
+};
+
+/* What stands behind the interfaces is opened by the maker of the world and outlives the daemon,
+ * which closes none of it. */
+struct world {
+	const struct clock *clock;
+	uint64_t rng_seed;
+	uint64_t hash_seed;
+	uint64_t permute_seed; /* != 0: the run ring is permuted between turns */
+	char boot_id[33];      /* hex, new at every start: names the sequence of events */
+	const struct act_loop *loop;
+	const struct act_offload_pool *offload;
+	struct exchange *exchange;
+	struct store *durable;	 /* NULL: none; every job is volatile then */
+	struct store *volatile_; /* never NULL */
+	struct transport *control;
+	struct transport *events; /* NULL: no events */
+	const struct notify *notify;
+	const struct log *log;
+	struct fault *fault;
+	struct config *config;			   /* the daemon owns it from daemon_new on */
+	const struct config_source *config_source; /* NULL: cannot be reloaded */
+	uint32_t own_uid;
+	const char *version;
+	const char *control_address; /* for people */
+	const char *state_dir;	     /* for people; NULL: none */
+};
+
+/* act_user(self) of every actor. Ids are 0 until the actor has been spawned. */
+struct house {
+	const struct world *world;
+	const struct clock *clock;
+	const struct log *log;
+	struct config *config; /* the one in force; replaced as a whole by a reload */
+	act_shard *shard;
+	act_id store;	 /* actor/store.h: durable */
+	act_id memory;	 /* actor/store.h: volatile */
+	act_id limiter;	 /* actor/limiter.h */
+	act_id hosts;	 /* actor/host.h: the directory of origins */
+	act_id jobs;	 /* actor/jobs.h: the directory of jobs, admission */
+	act_id sessions; /* actor/session.h */
+	act_id events;	 /* actor/events.h */
+	act_id control;	 /* actor/control.h */
+};
+
+static inline struct house *house_of(const act_self *self)
+{
+	return act_user(self);
+}
