@@ -1,0 +1,113 @@
+/*
+ * job -- the actor of one job: routes between its tree of tasks, the store and those who ask.
+ *
+ * One actor per admitted job (at most active_jobs of them), and short-lived ones for queued and
+ * ended jobs that somebody asks about; the parent is the keeper (actor/jobs), which alone spawns
+ * them and passes calls on. Everything a job hears is a struct job_call, answered by exactly one
+ * struct job_reply to its token, and what is listed under "from inside".
+ *
+ * Calls by JOB_MSG_CALL (owned buffer, job_call_free). Who sends: the keeper, for control.
+ *   START     the job is admitted: run it, or go on with it after a restart
+ *   FEED      items for its `each … {"feed":true}`; answered after commit, parked while too much
+ *             is unconsumed
+ *   RESULTS   lines after a cursor; parked until there are some, or the end, or wait_ms
+ *   CANCEL PAUSE RESUME RETRY   a user's word; answered after commit
+ *   WAIT      parked until the job has ended, or wait_ms
+ *   SHOW      the final record, or how far it is
+ *   EXPLAIN   what a task waits for; path empty: the whole job
+ *   FORGET    of an ended job
+ *   BODY      a piece of the body of a result
+ *   ATTACH_LOST  its session is gone for good: cancel if attached
+ * From inside: JOB_MSG_STIR of its own tasks (something followers wait for may have changed),
+ * STORE_APPLIED and STORE_ROWS of the store, signals.
+ */
+#pragma once
+
+#include "proto/errors.h"
+#include "run/actor.h"
+
+enum job_msg {
+	JOB_MSG_CALL = 0x4a00,
+	JOB_MSG_STIR,
+};
+
+enum job_call_kind {
+	JOB_CALL_START,
+	JOB_CALL_FEED,
+	JOB_CALL_RESULTS,
+	JOB_CALL_CANCEL,
+	JOB_CALL_PAUSE,
+	JOB_CALL_RESUME,
+	JOB_CALL_RETRY,
+	JOB_CALL_WAIT,
+	JOB_CALL_SHOW,
+	JOB_CALL_EXPLAIN,
+	JOB_CALL_FORGET,
+	JOB_CALL_BODY,
+	JOB_CALL_ATTACH_LOST,
+	JOB_CALLS
+};
+
+#define JOB_WAIT_MAX_MS	      25000
+#define JOB_RESULTS_BYTES     (256u << 10) /* max_bytes of a reply, default and most */
+#define JOB_RESULTS_LINGER_MS 20	   /* after the first line a reply waits for more */
+
+struct job_feed_call {
+	uint64_t offset;
+	struct bytes items; /* a JSON array, checked by jsonscan */
+	bool end;
+};
+
+struct job_results_call {
+	uint64_t after;
+	uint32_t max;	    /* 0 = no bound but bytes */
+	uint32_t max_bytes; /* 0 = JOB_RESULTS_BYTES */
+	uint32_t wait_ms;
+	uint64_t ack; /* 0: none */
+};
+
+struct job_body_call {
+	uint64_t seq, offset;
+	uint32_t length;
+};
+
+/* Made by job_call_new, freed by its receiver. */
+struct job_call {
+	enum job_call_kind kind;
+	uint64_t token;	  /* whom to answer; 0: nobody. The keeper fills it from the message */
+	uint64_t job;	  /* number of the job */
+	bool is_volatile; /* "v7" rather than "j7" */
+	uint32_t uid;	  /* who asks */
+	bool is_admin;
+	/* Replies begin with these bytes (the envelope of the protocol), so nothing is copied. */
+	struct bytes head;
+	struct bytes text; /* CANCEL: why; EXPLAIN: path */
+	uint32_t wait_ms;  /* WAIT */
+	union {
+		struct job_feed_call feed;
+		struct job_results_call results;
+		struct job_body_call body;
+	};
+};
+
+/*
+ * Answer to every call: message JOB_MSG_CALL of the reply, an owned struct job_reply. kind
+ * KIND_NONE: `body` is head, then the JSON of `result`; the caller closes its envelope. Else
+ * `message` says why, and body is empty.
+ */
+struct job_reply {
+	enum kind kind;
+	struct bytes message;
+	struct bytes body;
+};
+
+struct job_call *job_call_new(enum job_call_kind kind); /* NULL: no memory */
+void job_call_free(void *call);
+void job_reply_free(void *reply);
+/* Answers and frees the call. body: appended to head; NULL = "true". */
+void job_call_done(act_self *self, struct job_call *call, struct bytes *body);
+void job_call_refuse(act_self *self, struct job_call *call, enum kind kind, const char *message);
+
+/* "j7", "v7". */
+bool job_id_parse(struct slice text, uint64_t *ret_id, bool *ret_is_volatile);
+void job_id_add(struct bytes *out, uint64_t id, bool is_volatile);

@@ -1,0 +1,47 @@
+/*
+ * jobs -- the keeper: parent of all job actors. It gives ids, has submissions committed before they
+ * are acknowledged, admits queued jobs by priority and age while fewer than active_jobs run, and
+ * passes calls on to the actor of a job, spawning one for as long as somebody asks about a job
+ * that is queued or has ended.
+ *
+ * Asks (from control's tasks), each answered by a struct job_reply (job.h):
+ *   JOBS_SUBMIT  struct jobs_submit, owned
+ *   JOBS_CALL    struct job_call, owned
+ *   JOBS_LIST    struct jobs_list, inline
+ * Mail: JOBS_SESSION_LOST (word[0] = session): its attached jobs are cancelled. JOBS_DRAIN: admits
+ * nothing, launches nothing new. From its children: JOBS_STATE, and their
+ * end. From the store: STORE_APPLIED, STORE_ROWS.
+ */
+#pragma once
+
+#include "actor/job.h"
+
+enum jobs_msg {
+	JOBS_SUBMIT = 0x4b00,
+	JOBS_CALL,
+	JOBS_LIST,
+	JOBS_SESSION_LOST,
+	JOBS_DRAIN,
+	JOBS_STATE, /* from a job: struct jobs_state, inline */
+};
+
+struct jobs_submit {
+	struct job_spec *spec; /* a reference: parsed and valid */
+	struct bytes text;     /* the job as JSON, as stored */
+	struct bytes vars;     /* JSON object of variables; may be empty */
+	struct bytes head;     /* as in job_call */
+	uint32_t uid;
+	bool is_volatile;
+	bool is_attached;
+	uint64_t session; /* of an attached job */
+};
+
+struct jobs_list {
+	uint32_t uid;
+	bool is_admin; /* sees all */
+	uint64_t after;
+	uint32_t max;
+};
+
+struct jobs_submit *jobs_submit_new(void);
+void jobs_submit_free(void *submit);

@@ -1,0 +1,41 @@
+/*
+ * leaf -- all that the verbs of a job know of the outside: a table of functions the job actor
+ * fills in (actor/leaf_fetch, actor/job). Nothing below actor/ includes anything of actor/.
+ *
+ * A leaf runs as a stackless call inside the task of the verb: its frame begins with the struct
+ * that tells it what to do, the rest is its own and zero when it begins. It returns ACT_OK once the
+ * outcome is committed and stands in .out, whatever the outcome is (also `cancelled`); nothing
+ * else but ACT_WAIT is ever returned.
+ * Threads: the shard of the job.
+ */
+#pragma once
+
+#include "job/outcome.h"
+#include "run/task.h"
+
+struct task;
+struct store_batch;
+struct store_query;
+struct store_rows;
+
+/* A fetch: head of its frame. The leaf writes its one line by results.h. */
+struct leaf_fetch {
+	struct task *task; /* path, names, policy of retry: see task.h */
+	struct outcome out;
+};
+
+struct leaf_port {
+	void *ctx;
+	size_t fetch_size; /* bytes of its whole frame */
+	act_step fetch;	   /* frame: struct leaf_fetch and what follows */
+	/* What of the frame needs freeing once it has ended or its task was killed. */
+	void (*fetch_fini)(struct leaf_fetch *frame);
+	/* Awaits: the reply's payload is the batch with its outcome (a struct store_batch), or the
+	 * reading with its rows (a struct store_rows); act_drop frees it. The batch and the texts
+	 * of the query are taken care of whatever happens. */
+	int (*apply)(act_self *self, void *ctx, struct store_batch *batch, act_msg **ret_m);
+	int (*read)(act_self *self, void *ctx, const struct store_query *q, act_msg **ret_m);
+	const struct store_rows *(*rows)(act_msg *m);
+	/* Something that followers or the client's feed wait for may have changed. */
+	void (*stirred)(act_self *self, void *ctx);
+};
