@@ -1,6 +1,6 @@
 /*
- * result -- writes records. Plain text is copied in runs found eight bytes at a time; every line
- * is reserved in one step from an upper bound, so that appending never grows the buffer midway.
+ * result -- writes records. Plain text is copied in runs that are found eight bytes at a time; a
+ * key and what stands before it is one literal.
  */
 #include "proto/result.h"
 

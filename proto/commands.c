@@ -1,0 +1,181 @@
+/*
+ * commands -- the tables, finding rows, checking values by their type, and the help texts.
+ */
+#include "proto/commands.h"
+
+#include "proto/errors.h"
+#include "proto/units.h"
+
+#include <string.h>
+
+const struct command commands[COMMAND_COUNT] = {
+#define COMMAND(id, text, arguments, fewest, most, more, does, shown)                              \
+	[COMMAND_##id] = {.name = (text),                                                          \
+			  .args = (arguments),                                                     \
+			  .min_args = (fewest),                                                    \
+			  .max_args = (most),                                                      \
+			  .trailing = (more),                                                      \
+			  .summary = (does),                                                       \
+			  .examples = (shown)},
+#include "proto/commands.def"
+#undef COMMAND
+};
+
+#define OF(id) (UINT64_C(1) << COMMAND_##id)
+#define GLOBAL COMMANDS_GLOBAL
+#define ALL    COMMANDS_ALL
+
+const struct option_row options[OPTION_COUNT] = {
+#define OPTION(id, short_name, long_name, kind, argument, usual, low, high, times, which, does)    \
+	[OPTION_##id] = {.letter = (short_name),                                                   \
+			 .name = (long_name),                                                      \
+			 .type = OPTION_##kind,                                                    \
+			 .arg = (argument),                                                        \
+			 .dflt = (usual),                                                          \
+			 .min = (low),                                                             \
+			 .max = (high),                                                            \
+			 .use = OPTION_##times,                                                    \
+			 .commands = (which),                                                      \
+			 .doc = (does)},
+#include "proto/options.def"
+#undef OPTION
+};
+
+enum command_id command_find(const char *name)
+{
+	unsigned c = 0;
+	while (c < COMMAND_COUNT && strcmp(commands[c].name, name) != 0)
+		c++;
+	return (enum command_id)c;
+}
+
+enum option_id option_find(uint64_t mask, struct slice name)
+{
+	unsigned o = 0;
+	while (o < OPTION_COUNT &&
+	       ((options[o].commands & mask) == 0 || !slice_is(name, options[o].name)))
+		o++;
+	return (enum option_id)o;
+}
+
+enum option_id option_find_letter(uint64_t mask, char letter)
+{
+	unsigned o = 0;
+	while (o < OPTION_COUNT &&
+	       ((options[o].commands & mask) == 0 || options[o].letter != letter))
+		o++;
+	return (enum option_id)o;
+}
+
+/* Takes the part before the separator off *rest. */
+static struct slice take_part(struct slice *rest, char separator)
+{
+	const char *at = rest->n != 0 ? memchr(rest->p, separator, rest->n) : NULL;
+	struct slice part = {rest->p, at != NULL ? (size_t)(at - rest->p) : rest->n};
+	size_t taken = at != NULL ? part.n + 1 : part.n;
+	*rest = (struct slice){rest->p + taken, rest->n - taken};
+	return part;
+}
+
+static bool is_choice(struct slice words, struct slice text)
+{
+	while (words.n != 0)
+		if (slice_eq(take_part(&words, '|'), text))
+			return true;
+	return false;
+}
+
+static bool is_status(struct slice text)
+{
+	struct slice rest = text;
+	uint64_t from, to;
+	if (units_u64(take_part(&rest, '-'), &from) != ERR_OK)
+		return false;
+	to = from;
+	if (rest.n != 0 && units_u64(rest, &to) != ERR_OK)
+		return false;
+	return from >= 100 && to <= 999 && from <= to;
+}
+
+static bool is_list(struct slice text)
+{
+	if (text.n == 0)
+		return false;
+	while (text.n != 0) {
+		struct slice entry = take_part(&text, ',');
+		if (!is_status(entry) && !kind_entry_valid(entry))
+			return false;
+	}
+	return true;
+}
+
+static bool is_backoff(struct slice text)
+{
+	int64_t base, most;
+	struct slice rest = text;
+	if (units_duration(take_part(&rest, ':'), &base) != ERR_OK)
+		return false;
+	return rest.n == 0 || (units_duration(rest, &most) == ERR_OK && base <= most);
+}
+
+static bool in_range(const struct option_row *o, int64_t v)
+{
+	return (o->min == 0 && o->max == 0) || (v >= o->min && v <= o->max);
+}
+
+enum err option_check(const struct option_row *o, struct slice text, struct bytes *ret_wanted)
+{
+	uint64_t number;
+	int64_t v = 0;
+	struct units_rate rate;
+	bool ok = true;
+	static const char *const wanted[] = {
+		[OPTION_FLAG] = "nothing",
+		[OPTION_STRING] = "a text",
+		[OPTION_INT] = "a whole number",
+		[OPTION_DURATION] = "a duration such as 250ms, 5s, 2m, 1h, 1d",
+		[OPTION_SIZE] = "a size such as 512, 64k, 16M, 1G",
+		[OPTION_RATE] = "a rate such as 5/s, 3/10s, 100/m, 1000/h",
+		[OPTION_BACKOFF] = "durations BASE[:MAX] such as 500ms:30s",
+		[OPTION_LIST] = "kinds and statuses such as read.timeout,429,500-599",
+		[OPTION_CHOICE] = "one of ",
+	};
+	switch (o->type) {
+	case OPTION_FLAG:
+	case OPTION_STRING:
+		break;
+	case OPTION_INT:
+		ok = units_u64(text, &number) == ERR_OK && number <= INT64_MAX;
+		v = ok ? (int64_t)number : 0;
+		break;
+	case OPTION_DURATION:
+		ok = units_duration(text, &v) == ERR_OK;
+		break;
+	case OPTION_SIZE:
+		ok = units_size(text, &v) == ERR_OK;
+		break;
+	case OPTION_RATE:
+		ok = units_rate(text, &rate) == ERR_OK;
+		break;
+	case OPTION_BACKOFF:
+		ok = is_backoff(text);
+		break;
+	case OPTION_LIST:
+		ok = is_list(text);
+		break;
+	case OPTION_CHOICE:
+		ok = is_choice(slice_of(o->arg), text);
+		break;
+	}
+	bool is_number =
+		o->type == OPTION_INT || o->type == OPTION_DURATION || o->type == OPTION_SIZE;
+	if (ok && (!is_number || in_range(o, v)))
+		return ERR_OK;
+	bytes_add_str(ret_wanted, wanted[o->type]);
+	if (o->type == OPTION_CHOICE)
+		bytes_add_str(ret_wanted, o->arg);
+	if (o->type == OPTION_INT && o->max != 0)
+		bytes_printf(ret_wanted, " from %lld to %lld", (long long)o->min,
+			     (long long)o->max);
+	return ERR_INVALID;
+}
