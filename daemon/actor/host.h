@@ -1,0 +1,117 @@
+/*
+ * host -- one actor per origin: it owns that origin's calls of the exchange and makes one reply of
+ * each. struct hosts is the directory: it spawns them on demand; those idle for HOST_IDLE_NS end.
+ *
+ *	CO_AWAIT(&f->co, f->rc, host_fetch(self, hosts, call, &f->m));
+ *	if (f->rc != ACT_OK) ...	cancelled, timed out: the call is aborted, nothing comes
+ *	f->done = host_done_of(f->m);
+ *	act_drop(self, f->m);
+ *
+ * If the asker gives up, its call is aborted and the connection closed before the loop sleeps
+ * again. Redirects, retries, limits and the timeout of the attempt are the asker's.
+ *
+ * Bodies     up to HOST_BODY_MEMORY in one owned buffer. Larger ones, or all when the bodies in
+ *            memory reach HOST_BODIES_MEMORY, go to a body file through offloaded writes; reading
+ *            pauses while a write is under way. HOST_BODY_DROP only counts.
+ * Threads    the shard of the directory.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "edge/exchange.h"
+#include "run/task.h"
+
+struct bodydir;
+struct hosts;
+
+enum host_msg {
+	HOST_FETCH = 0x4800, /* leaf, asks: struct host_call, owned; see host_fetch */
+	HOST_DONE,	     /* reply: struct host_done, owned */
+	HOST_EVENT,	     /* the host's own exchange call: something came in */
+};
+
+#define HOST_BODY_MEMORY   (64u << 10)
+#define HOST_BODIES_MEMORY (32u << 20)
+#define HOST_IDLE_NS	   (60 * NS_PER_S)
+
+enum host_body {
+	HOST_BODY_KEEP, /* in memory or in a file, by size */
+	HOST_BODY_DROP, /* counted and hashed if asked, not kept */
+};
+
+/* A request that owns all its texts: xreq's slices point into `mem` or into what `hold` keeps. */
+struct host_call {
+	struct xreq req;     /* credit_bytes is set by the host */
+	struct slice origin; /* "https://host:port": which host actor */
+	struct bytes mem;    /* malloc'd texts, freed with the call */
+	void *hold;	     /* freed by hold_free on the loop thread; may be NULL */
+	void (*hold_free)(void *hold);
+	enum host_body body;
+	bool want_sha256;
+	int64_t max_rate_bytes; /* per second, of this body; 0: no limit */
+	uint64_t job;		/* for body files */
+};
+
+/* Zeroed; NULL: no memory. */
+struct host_call *host_call_new(void);
+void host_call_free(void *call);
+/* Copies a text into mem and returns its place. mem must have been reserved for all of them
+ * (host_call_reserve), since it must not move. */
+enum err host_call_reserve(struct host_call *c, size_t n);
+struct slice host_call_text(struct host_call *c, struct slice text);
+
+/* What came of it. Owned by the asker; freed by host_done_free. */
+struct host_done {
+	bool has_head;
+	int status;
+	int minor;
+	struct slice reason;
+	struct xheader *headers; /* as received */
+	size_t n_headers;
+	struct xend end; /* message in mem, trailers dropped, phase static */
+	/* The body, decoded: in memory, or in a file, or only counted. */
+	struct bytes body;
+	uint64_t body_file; /* id in the bodydir; 0: none */
+	uint64_t body_size;
+	bool has_sha256; /* of all it was, when asked, or of a file */
+	uint8_t sha256[32];
+	struct bytes mem; /* texts of the head */
+	/* private: the budget body's bytes count in, and the file's owner */
+	struct host_budget *budget;
+	struct bodydir *dir;
+};
+
+/* Removes the body file unless it was taken. */
+void host_done_free(void *done);
+/* The file is the caller's from now on (its row will name it). */
+uint64_t host_done_take_file(struct host_done *d);
+/* The answer's struct, now the caller's. m may be dropped after. */
+struct host_done *host_done_of(act_msg *m);
+
+struct host_stats {
+	uint32_t n_hosts, n_calls;
+	uint64_t body_bytes; /* in memory now */
+};
+
+struct host_opts {
+	struct exchange *exchange;	/* outlives the actors */
+	struct bodydir *bodies;		/* NULL: bodies stay in memory up to their max_body */
+	uint64_t (*body_id)(void *ctx); /* a fresh number for a body file */
+	void *body_id_ctx;
+	uint8_t body_class; /* offload class of body writes */
+	const struct log *log;
+	uint64_t seed;	  /* of hashes */
+	uint16_t mailbox; /* of each host; 0 = 4096 */
+};
+
+/* The directory. NULL: no memory. */
+struct hosts *hosts_new(const struct host_opts *opts);
+/* After the actors have ended. */
+void hosts_free(struct hosts *hosts);
+void hosts_stats(const struct hosts *hosts, struct host_stats *ret);
+/*
+ * Await: hands the call to the host of its origin. Takes the call in any case. A call that could
+ * not even be submitted is answered with end.kind (request.invalid, busy, memory).
+ */
+int host_fetch(act_self *self, struct hosts *hosts, struct host_call *call, act_msg **ret_m);
