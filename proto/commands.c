@@ -29,7 +29,7 @@ const struct option_row options[OPTION_COUNT] = {
 #define OPTION(id, short_name, long_name, kind, argument, usual, low, high, times, which, does)    \
 	[OPTION_##id] = {.letter = (short_name),                                                   \
 			 .name = (long_name),                                                      \
-			 .type = OPTION_##kind,                                                    \
+			 .type = OPTION_TYPE_##kind,                                               \
 			 .arg = (argument),                                                        \
 			 .dflt = (usual),                                                          \
 			 .min = (low),                                                             \
@@ -130,51 +130,51 @@ enum err option_check(const struct option_row *o, struct slice text, struct byte
 	struct units_rate rate;
 	bool ok = true;
 	static const char *const wanted[] = {
-		[OPTION_FLAG] = "nothing",
-		[OPTION_STRING] = "a text",
-		[OPTION_INT] = "a whole number",
-		[OPTION_DURATION] = "a duration such as 250ms, 5s, 2m, 1h, 1d",
-		[OPTION_SIZE] = "a size such as 512, 64k, 16M, 1G",
-		[OPTION_RATE] = "a rate such as 5/s, 3/10s, 100/m, 1000/h",
-		[OPTION_BACKOFF] = "durations BASE[:MAX] such as 500ms:30s",
-		[OPTION_LIST] = "kinds and statuses such as read.timeout,429,500-599",
-		[OPTION_CHOICE] = "one of ",
+		[OPTION_TYPE_FLAG] = "nothing",
+		[OPTION_TYPE_STRING] = "a text",
+		[OPTION_TYPE_INT] = "a whole number",
+		[OPTION_TYPE_DURATION] = "a duration such as 250ms, 5s, 2m, 1h, 1d",
+		[OPTION_TYPE_SIZE] = "a size such as 512, 64k, 16M, 1G",
+		[OPTION_TYPE_RATE] = "a rate such as 5/s, 3/10s, 100/m, 1000/h",
+		[OPTION_TYPE_BACKOFF] = "durations BASE[:MAX] such as 500ms:30s",
+		[OPTION_TYPE_LIST] = "kinds and statuses such as read.timeout,429,500-599",
+		[OPTION_TYPE_CHOICE] = "one of ",
 	};
 	switch (o->type) {
-	case OPTION_FLAG:
-	case OPTION_STRING:
+	case OPTION_TYPE_FLAG:
+	case OPTION_TYPE_STRING:
 		break;
-	case OPTION_INT:
+	case OPTION_TYPE_INT:
 		ok = units_u64(text, &number) == ERR_OK && number <= INT64_MAX;
 		v = ok ? (int64_t)number : 0;
 		break;
-	case OPTION_DURATION:
+	case OPTION_TYPE_DURATION:
 		ok = units_duration(text, &v) == ERR_OK;
 		break;
-	case OPTION_SIZE:
+	case OPTION_TYPE_SIZE:
 		ok = units_size(text, &v) == ERR_OK;
 		break;
-	case OPTION_RATE:
+	case OPTION_TYPE_RATE:
 		ok = units_rate(text, &rate) == ERR_OK;
 		break;
-	case OPTION_BACKOFF:
+	case OPTION_TYPE_BACKOFF:
 		ok = is_backoff(text);
 		break;
-	case OPTION_LIST:
+	case OPTION_TYPE_LIST:
 		ok = is_list(text);
 		break;
-	case OPTION_CHOICE:
+	case OPTION_TYPE_CHOICE:
 		ok = is_choice(slice_of(o->arg), text);
 		break;
 	}
-	bool is_number =
-		o->type == OPTION_INT || o->type == OPTION_DURATION || o->type == OPTION_SIZE;
+	bool is_number = o->type == OPTION_TYPE_INT || o->type == OPTION_TYPE_DURATION ||
+			 o->type == OPTION_TYPE_SIZE;
 	if (ok && (!is_number || in_range(o, v)))
 		return ERR_OK;
 	bytes_add_str(ret_wanted, wanted[o->type]);
-	if (o->type == OPTION_CHOICE)
+	if (o->type == OPTION_TYPE_CHOICE)
 		bytes_add_str(ret_wanted, o->arg);
-	if (o->type == OPTION_INT && o->max != 0)
+	if (o->type == OPTION_TYPE_INT && o->max != 0)
 		bytes_printf(ret_wanted, " from %lld to %lld", (long long)o->min,
 			     (long long)o->max);
 	return ERR_INVALID;

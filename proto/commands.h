@@ -34,15 +34,15 @@ enum option_id {
 };
 
 enum option_type {
-	OPTION_FLAG,
-	OPTION_STRING,
-	OPTION_INT,
-	OPTION_DURATION,
-	OPTION_SIZE,
-	OPTION_RATE,
-	OPTION_BACKOFF, /* BASE[:MAX], two durations */
-	OPTION_LIST,	/* kinds and statuses with commas: read,429,500-599 */
-	OPTION_CHOICE,	/* one of the words of .arg */
+	OPTION_TYPE_FLAG,
+	OPTION_TYPE_STRING,
+	OPTION_TYPE_INT,
+	OPTION_TYPE_DURATION,
+	OPTION_TYPE_SIZE,
+	OPTION_TYPE_RATE,
+	OPTION_TYPE_BACKOFF, /* BASE[:MAX], two durations */
+	OPTION_TYPE_LIST,    /* kinds and statuses with commas: read,429,500-599 */
+	OPTION_TYPE_CHOICE,  /* one of the words of .arg */
 };
 
 enum option_use { OPTION_ONCE, OPTION_MANY };
