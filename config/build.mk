@@ -58,7 +58,7 @@ $(BUILD)/muster: $(call obj,client/main.c) $(CLIENT_LIBS)
 	@echo "  LD $@"
 	$(Q)$(call link,$@,$^,-lnng)
 src_gateway := $(wildcard daemon/gateway/*.c)
-$(BUILD)/musterd-gateway: $(call obj,$(src_gateway)) $(call floor_libs,proto base)
+$(BUILD)/musterd-gateway: $(call obj,$(src_gateway))
 	@echo "  LD $@"
 	$(Q)$(call link,$@,$^,-lnng)
 src_runner := $(wildcard daemon/runner/*.c)
