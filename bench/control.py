@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Round trips on the control socket with 1, 8 and 64 requests outstanding, against the limit (an
+epoll echo that only frames) and against libnng's own REP server. environment: SECONDS (2), ROUNDS (3)
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "e2e"))
+import harness  # noqa: E402
+from harness import BUILD, Daemon, Process, wait_until  # noqa: E402
+from table import Table  # noqa: E402
+
+PROGRAM = f"{BUILD}/bench-bin/roundtrips"
+SECONDS = os.environ.get("SECONDS", "2")
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+
+
+def main():
+    work = tempfile.mkdtemp(prefix="muster-bench-")
+    os.chdir(work)
+    servers = {"muster": Daemon().socket_path}
+    for kind in ("epoll", "nng"):
+        path = os.path.join(work, kind)
+        Process([PROGRAM, kind, path])
+        wait_until(f"the {kind} server", lambda path=path: os.path.exists(path))
+        servers["epoll echo (the limit)" if kind == "epoll" else "libnng REP"] = path
+    table = Table("control")
+    for _ in range(ROUNDS):
+        for name, path in servers.items():
+            for outstanding, conns in ((1, 1), (8, 1), (64, 1), (64, 64)):
+                done = subprocess.run([PROGRAM, "client", path, str(conns), str(outstanding), SECONDS],
+                                      capture_output=True, text=True, check=True)
+                table.add(name, **{f"rt_per_s_{outstanding}_on_{conns}": float(done.stdout)})
+    table.finish()
+    harness._cleanup.close()
+    os.chdir("/")
+    shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
