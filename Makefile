@@ -21,8 +21,10 @@ SAN_asan   := -fsanitize=address,undefined -fno-sanitize-recover=undefined -DDEB
 SAN_ubsan  := -fsanitize=undefined -fno-sanitize-recover=undefined -DDEBUG_CHECKS -DFAULT_POINTS
 SAN_tsan   := -fsanitize=thread -DDEBUG_CHECKS -DFAULT_POINTS
 SAN_debug  := -O0 -DDEBUG_CHECKS -DFAULT_POINTS
+SAN_cover  := -O0 --coverage
+SAN_fuzz   := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 CFLAGS     += $(SAN_$(V))
-LDFLAGS    += $(filter -fsanitize%,$(SAN_$(V)))
+LDFLAGS    += $(filter -fsanitize% --coverage,$(SAN_$(V)))
 
 # The targets that need nothing of the system must work before anything is installed.
 SETUP_GOALS := help clean deps fmt
