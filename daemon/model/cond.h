@@ -9,7 +9,7 @@
  *   "/pointer": {"lt": …, "gt": …, "match": "glob"}   all of these
  *   "any": [COND…], "not": COND, "of": ID
  * A missing member is false. lt and gt compare numbers with numbers and strings with strings,
- * bytewise. A glob has * and ? and \ for what follows; it is looked for in the first 64 KiB.
+ * bytewise. Globs are those of glob.h.
  *
  * Threads none; a cond is immutable and lives in the arena it was parsed into, except that it
  * holds references to JSON values, which live as long as the json_t it was parsed from.
@@ -19,31 +19,30 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "proto/errors.h"
+#include "proto/fields.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 
 #define COND_MAX_DEPTH 16
 #define COND_MAX_TESTS 256
-#define COND_MAX_GLOB  256
 
 struct cond;
 
 /* Where the condition is used: results and items differ in what may be asked. */
 enum cond_use {
-	COND_ITEM,   /* each.where: pointers only */
-	COND_RESULT, /* results.where */
-	COND_WHEN,   /* as COND_RESULT, and `of` */
+	COND_ITEM,	/* each.where: pointers only */
+	COND_RESULT,	/* results.where */
+	COND_WHEN,	/* all must stand under an `of` */
+	COND_WHEN_ITEM, /* a pointer without `of` reads the item of the `each` around */
 };
 
-struct cond_error {
-	enum err err;	/* INVALID, TOO_LARGE, NOMEM */
-	char path[256]; /* a JSON pointer to the culprit, below the condition; "" = itself */
-	char sentence[256];
-};
-
-enum err cond_parse(struct arena *a, const json_t *v, enum cond_use use, const struct cond **ret,
-		    struct cond_error *e);
+/*
+ * Parses v, which stands at `at`. Errors: INVALID told by fields_fail, NOMEM and TOO_LARGE of the
+ * arena. COND_MAX_TESTS and COND_MAX_DEPTH are INVALID.
+ */
+enum err cond_parse(struct arena *a, const json_t *v, enum cond_use use, struct fields_read *rd,
+		    const struct fields_at *at, const struct cond **ret);
 
 struct cond_header {
 	struct slice name, value;
@@ -71,6 +70,3 @@ bool cond_holds(const struct cond *c, const struct cond_input *in, cond_of of, v
 bool cond_needs_doc(const struct cond *c);
 /* Calls visit for every `of` in it. */
 void cond_each_of(const struct cond *c, void (*visit)(void *ctx, struct slice id), void *ctx);
-
-/* Linear apart from ?: at most pattern × text steps, text cut at 64 KiB. */
-bool glob_match(struct slice pattern, struct slice text, bool ignore_case);

@@ -32,20 +32,20 @@ enum tmpl_kind {
 
 struct tmpl_part {
 	bool is_ref;
-	bool in_url_rest;     /* stands after the authority of a URL: percent-encode it */
 	struct slice text;    /* the literal text, or the name */
 	struct slice pointer; /* of a reference: "" or "/a/0", escapes still in */
 };
 
+/* In a URL, what a reference gives after the authority is percent-encoded, "/" included. */
+enum tmpl_use { TMPL_TEXT, TMPL_URL };
+
 struct tmpl {
 	enum tmpl_kind kind;
+	enum tmpl_use use;
 	uint32_t n_part;
 	const struct tmpl_part *part;
 	struct slice source; /* as it was written */
 };
-
-/* What the text is for: in a URL, references after the authority are percent-encoded. */
-enum tmpl_use { TMPL_TEXT, TMPL_URL };
 
 struct interp_error {
 	enum err err;	    /* NOT_FOUND, INVALID, TOO_LARGE, NOMEM */
@@ -81,14 +81,21 @@ struct interp_env {
 /* Appends the text to out. A value that is not a string is written as above. */
 enum err tmpl_render_text(const struct tmpl *t, const struct interp_env *env, struct bytes *out,
 			  struct interp_error *e);
-/* A new JSON value: TMPL_VALUE keeps its type (a deep copy), else a string. */
+/*
+ * A JSON value: TMPL_VALUE keeps its type and shares it with the surroundings, else a string. A new
+ * reference, of something that must not be changed.
+ */
 enum err tmpl_render_value(const struct tmpl *t, const struct interp_env *env, json_t **ret,
 			   struct interp_error *e);
 /*
- * A new copy of v with every reference in every string of it replaced (keys are left alone).
- * Bounded: INTERP_MAX_BYTES of text in all, INTERP_MAX_DEPTH. `use` is TMPL_TEXT for all of it.
+ * v with every reference in every string of it replaced (member names are left alone), as a new
+ * reference of something that must not be changed. What the references bring is bounded:
+ * INTERP_MAX_BYTES in all, INTERP_MAX_DEPTH.
  */
 enum err interp_render_json(const json_t *v, const struct interp_env *env, json_t **ret,
 			    struct interp_error *e);
-/* Whether any string of v holds a reference or an escape of one. Depth-bounded. */
+/* Whether any string of v holds "${". */
 bool interp_json_has_mark(const json_t *v);
+/* OK, NOT_FOUND, NOMEM: the value of a name, asked from the inside out. */
+enum err interp_env_lookup(const struct interp_env *env, struct slice name,
+			   struct interp_value *ret);

@@ -20,6 +20,6 @@ struct statuses {
 
 /* Adds "404", "300-399" or a comma list of them. Errors: INVALID, TOO_LARGE (ranges). */
 enum err statuses_add_text(struct statuses *s, struct slice text);
-/* Adds a number, a text as above, or a list of those. Errors: INVALID, TOO_LARGE. */
+/* Adds a number, a text as above, or a list of those, not empty. Errors: INVALID, TOO_LARGE. */
 enum err statuses_add_json(struct statuses *s, const json_t *v);
 bool statuses_has(const struct statuses *s, int status);

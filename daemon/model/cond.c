@@ -1,0 +1,162 @@
+/*
+ * cond -- evaluation. Recursion is bounded by COND_MAX_DEPTH, checked while parsing.
+ */
+#include "model/cond.h"
+
+#include "model/cond_tree.h"
+#include "model/glob.h"
+#include "model/pointer.h"
+
+#include <string.h>
+
+struct eval {
+	cond_of of;
+	void *ctx;
+};
+
+static bool holds(const struct cond *c, const struct cond_input *in, const struct eval *ev);
+
+static struct slice text_of(const json_t *v)
+{
+	return (struct slice){json_string_value(v), json_string_length(v)};
+}
+
+/* <0, 0, >0; both are numbers. */
+static int compare_numbers(const json_t *a, const json_t *b)
+{
+	if (json_is_integer(a) && json_is_integer(b)) {
+		json_int_t x = json_integer_value(a), y = json_integer_value(b);
+		return (x > y) - (x < y);
+	}
+	double x = json_number_value(a), y = json_number_value(b);
+	return (x > y) - (x < y);
+}
+
+static int compare_texts(struct slice a, struct slice b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int order = n != 0 ? memcmp(a.p, b.p, n) : 0;
+	return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+/* Whether v stands in the wanted order (-1 below, 1 above) to the bound: same types only. */
+static bool is_ordered(const json_t *v, const json_t *bound, int want)
+{
+	int order = 0;
+	if (json_is_number(v) && json_is_number(bound))
+		order = compare_numbers(v, bound);
+	else if (json_is_string(v) && json_is_string(bound))
+		order = compare_texts(text_of(v), text_of(bound));
+	return want < 0 ? order < 0 : order > 0;
+}
+
+static bool is_equal(const json_t *v, const json_t *want)
+{
+	if (json_is_number(v) && json_is_number(want))
+		return compare_numbers(v, want) == 0;
+	return json_equal(v, want) == 1;
+}
+
+static bool pointer_holds(const struct cond_test *t, const struct cond_input *in)
+{
+	const json_t *v = in->doc != NULL ? pointer_get(in->doc, t->u.pointer.at) : NULL;
+	if (v == NULL)
+		return false;
+	if (t->u.pointer.equal != NULL && !is_equal(v, t->u.pointer.equal))
+		return false;
+	if (t->u.pointer.lt != NULL && !is_ordered(v, t->u.pointer.lt, -1))
+		return false;
+	if (t->u.pointer.gt != NULL && !is_ordered(v, t->u.pointer.gt, 1))
+		return false;
+	return t->u.pointer.glob.p == NULL ||
+	       (json_is_string(v) && glob_match(t->u.pointer.glob, text_of(v), false));
+}
+
+static bool header_holds(const struct cond_test *t, const struct cond_input *in)
+{
+	for (size_t i = 0; i < in->n_headers; i++) {
+		if (!slice_eq_nocase(in->headers[i].name, t->u.header.name))
+			continue;
+		for (size_t k = 0; k < t->u.header.n_glob; k++)
+			if (glob_match(t->u.header.glob[k], in->headers[i].value, true))
+				return true;
+	}
+	return false;
+}
+
+static bool any_holds(const struct cond_test *t, const struct cond_input *in, const struct eval *ev)
+{
+	for (size_t i = 0; i < t->u.any.n_part; i++)
+		if (holds(t->u.any.part[i], in, ev))
+			return true;
+	return false;
+}
+
+static bool test_holds(const struct cond_test *t, const struct cond_input *in,
+		       const struct eval *ev)
+{
+	switch (t->kind) {
+	case COND_TEST_STATUS:
+		return in->has_result && statuses_has(&t->u.statuses, in->status);
+	case COND_TEST_KIND:
+		return in->has_result && kindset_has(t->u.kinds, in->kind);
+	case COND_TEST_HEADER:
+		return in->has_result && header_holds(t, in);
+	case COND_TEST_POINTER:
+		return pointer_holds(t, in);
+	case COND_TEST_ANY:
+		return any_holds(t, in, ev);
+	case COND_TEST_NOT:
+		return !holds(t->u.unless, in, ev);
+	}
+	return false;
+}
+
+static bool holds(const struct cond *c, const struct cond_input *in, const struct eval *ev)
+{
+	struct cond_input other = {.has_result = false};
+	if (c->of.n != 0) {
+		if (ev->of == NULL || !ev->of(ev->ctx, c->of, &other))
+			return false;
+		in = &other;
+	}
+	for (size_t i = 0; i < c->n_test; i++)
+		if (!test_holds(&c->test[i], in, ev))
+			return false;
+	return true;
+}
+
+bool cond_holds(const struct cond *c, const struct cond_input *in, cond_of of, void *ctx)
+{
+	const struct cond_input nothing = {.has_result = false};
+	const struct eval ev = {.of = of, .ctx = ctx};
+	return holds(c, in != NULL ? in : &nothing, &ev);
+}
+
+bool cond_needs_doc(const struct cond *c)
+{
+	for (size_t i = 0; i < c->n_test; i++) {
+		const struct cond_test *t = &c->test[i];
+		if (t->kind == COND_TEST_POINTER)
+			return true;
+		if (t->kind == COND_TEST_NOT && cond_needs_doc(t->u.unless))
+			return true;
+		for (size_t k = 0; t->kind == COND_TEST_ANY && k < t->u.any.n_part; k++)
+			if (cond_needs_doc(t->u.any.part[k]))
+				return true;
+	}
+	return false;
+}
+
+void cond_each_of(const struct cond *c, void (*visit)(void *ctx, struct slice id), void *ctx)
+{
+	if (c->of.n != 0)
+		visit(ctx, c->of);
+	for (size_t i = 0; i < c->n_test; i++) {
+		const struct cond_test *t = &c->test[i];
+		if (t->kind == COND_TEST_NOT)
+			cond_each_of(t->u.unless, visit, ctx);
+		for (size_t k = 0; t->kind == COND_TEST_ANY && k < t->u.any.n_part; k++)
+			cond_each_of(t->u.any.part[k], visit, ctx);
+	}
+}
