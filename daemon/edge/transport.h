@@ -46,10 +46,11 @@ struct transport_events {
 struct transport;
 
 struct transport_ops {
-	/* Starts accepting. Errors: what the address makes impossible (EXISTS: a living server is
-	 * there; DENIED; CONFLICT: something that is no socket is there, left alone; INVALID; IO).
-	 */
+	/* Starts accepting. Errors, with a sentence in failure_text: BUSY (another daemon of ours
+	 * has the address), EXISTS (a living server that is not ours), CONFLICT (something that is
+	 * no socket stands there and is left alone), DENIED, INVALID, IO, NOMEM. */
 	enum err (*listen)(struct transport *t, const struct transport_events *ev, void *ctx);
+	const char *(*failure_text)(const struct transport *t);
 	/* No new connections; the address is given back; those that are open live on. */
 	void (*unlisten)(struct transport *t);
 	/* Takes what fits now; *ret_taken <= the sum. CLOSED: the peer is gone (on_close follows).
