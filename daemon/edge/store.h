@@ -288,9 +288,9 @@ struct store_op {
 };
 
 /* Memory that goes with a batch or with rows: freed in one go. Internal. */
+struct store_block;
 struct store_mem {
-	struct store_mem *next;
-	void *p; /* malloc'd */
+	struct store_block *block;
 };
 
 /* Ops that happen together or not at all. All texts they point to must live as long as it does. */
@@ -299,9 +299,7 @@ struct store_batch {
 	bool is_urgent; /* do not wait for more to commit with it; store_apply does not care */
 	struct store_op *op;
 	uint32_t n, cap;
-	struct store_mem *mem;
-	char *arena; /* small copies */
-	size_t n_arena, cap_arena;
+	struct store_mem mem;
 	/* what came of it, after store_apply returned ERR_OK */
 	enum err result;
 	uint64_t ret_job;	 /* JOB_PUT refused: the job that is there */
@@ -335,12 +333,12 @@ enum store_query_kind {
 	STORE_Q_DONE,	  /* the same without lines */
 	STORE_Q_CURSORS,  /* job, after_path, has_after -> .cursor by path */
 	STORE_Q_KEYS,	  /* text: name to start after (has_after) -> .key by name */
-	STORE_Q_HOLDS,	  /* text: name to start after (has_after; whole names come) -> .hold */
-	STORE_Q_OPID,	  /* uid, text -> .opid */
-	STORE_Q_BODY,	  /* job, after (the seq itself) -> .body of that result */
-	STORE_Q_BODIES,	  /* job, after (body id) -> .body by growing id */
-	STORE_Q_COUNTER,  /* text -> .counter; 0 if it was never raised */
-	STORE_Q_USAGE,	  /* -> .usage */
+	STORE_Q_HOLDS,	/* text, after_path: name and session to start after (has_after) -> .hold */
+	STORE_Q_OPID,	/* uid, text -> .opid */
+	STORE_Q_BODY,	/* job, after (the seq itself) -> .body of that result */
+	STORE_Q_BODIES, /* job, after (body id) -> .body by growing id */
+	STORE_Q_COUNTER, /* text -> .counter; 0 if it was never raised */
+	STORE_Q_USAGE,	 /* -> .usage */
 	STORE_QUERY_KINDS
 };
 
@@ -382,7 +380,7 @@ struct store_rows {
 	uint32_t n, cap;
 	bool more; /* cut at max_rows or max_bytes */
 	size_t n_bytes;
-	struct store_mem *mem;
+	struct store_mem mem;
 };
 
 void store_rows_fini(struct store_rows *rows);
@@ -414,6 +412,14 @@ struct store_options {
 enum err store_open(const struct store_options *o, struct store **ret_store);
 /* SQLite: moves its log into the database. */
 void store_close(struct store *s);
+
+/*
+ * Work that would delay the next acknowledgement if store_apply did it: moves the log into the
+ * database past a mark, gives free pages back, restores the ballast. To be called between applies,
+ * on the writer's thread, when store_is_untidy (any thread) says so. Errors: the sticky ones.
+ */
+bool store_is_untidy(const struct store *s);
+enum err store_tidy(struct store *s);
 
 /* Blocks for the disk. batches of one call may be any of the caller's; they stay the caller's. */
 enum err store_apply(struct store *s, struct store_batch *const *batch, size_t n);
