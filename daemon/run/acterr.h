@@ -65,7 +65,7 @@ typedef struct act_err {
 	int code;      /* < 0 */
 	enum act_phase phase;
 	uint16_t restarts;
-	const char *type;    /* in the object's own memory, like message and name */
+	const char *type;    /* in the object's own memory, like message */
 	const char *message; /* UTF-8 is not promised: act_err_json mends it */
 	const char *name;    /* of the task; "" if none */
 	act_id task;	     /* 0: none */

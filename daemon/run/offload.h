@@ -40,8 +40,8 @@ struct act_job {
 	act_shard *shard;
 	act_id owner;
 	uint64_t ref;
-	struct act_job *next_done; /* the runtime's, like what follows */
-	void *task;
+	uint64_t node[2]; /* the runtime's, like what follows */
+	void *waiter;
 	uint32_t mode;
 };
 

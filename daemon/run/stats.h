@@ -48,7 +48,8 @@ struct act_row {
 	const char *class_name, *name;
 	const char *state; /* "idle", "queued", "running", "parked" */
 	bool is_task;
-	uint16_t depth, high_water, cap;
+	uint32_t depth;
+	uint16_t high_water, cap;
 	uint32_t received;
 	const char *parked_on; /* "sleep", "ask", ...; NULL: not parked */
 	act_id parked_owner;   /* whom it waits for, if that is one; 0 */

@@ -1,0 +1,326 @@
+/*
+ * mailbox -- bounded mail: what is accepted, in which order, and what becomes of it when its
+ * receiver is gone. Requests that want a reply are ask's.
+ */
+#include "run/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* By words: a vector load after narrower stores would stall (store forwarding). */
+static inline void copy_inline(act_msg *m, const void *p, size_t len)
+{
+	m->len = (uint16_t)len;
+	if (len == 8) {
+		memcpy(&m->word[0], p, 8);
+	} else if ((len & 7) == 0) {
+		for (size_t i = 0; i < len / 8; i++)
+			memcpy(&m->word[i], (const char *)p + i * 8, 8);
+	} else {
+		memcpy(m->p, p, len);
+	}
+}
+
+static inline void head(act_msg *m, act_id from, uint32_t type)
+{
+	m->type = type;
+	m->flags = 0;
+	m->len = 0;
+	m->from = from;
+	m->token = 0;
+}
+
+act_msg *rt_msg_make_buf(act_shard *sh, act_id from, uint32_t type, void *owned, size_t len,
+			 act_cleanup dtor)
+{
+	act_msg *m = rt_cell(sh);
+	if (m == NULL)
+		return NULL;
+	head(m, from, type);
+	m->flags = ACT_MSG_OWNED;
+	m->buf.ptr = owned;
+	m->buf.len = len;
+	m->buf.dtor = dtor;
+	return m;
+}
+
+static act_msg *make_copied(act_shard *sh, act_id from, uint32_t type, const void *p, size_t len)
+{
+	void *copy = malloc(len);
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, p, len);
+	act_msg *m = rt_msg_make_buf(sh, from, type, copy, len, free);
+	if (m == NULL)
+		free(copy);
+	return m;
+}
+
+act_msg *rt_msg_make(act_shard *sh, act_id from, uint32_t type, const void *p, size_t len)
+{
+	if (len > ACT_INLINE)
+		return make_copied(sh, from, type, p, len);
+	act_msg *m = rt_cell(sh);
+	if (m == NULL)
+		return NULL;
+	head(m, from, type);
+	copy_inline(m, p, len);
+	return m;
+}
+
+int rt_mailbox_admit(act_shard *sh, struct actor *a)
+{
+	if ((a->flags & FLAG_CLOSING) != 0)
+		return ACT_EDEAD;
+	if (a->depth < a->cap)
+		return ACT_OK;
+	if (a->overflow == ACT_REJECT) {
+		COUNT(sh, rejected, 1);
+		return ACT_EFULL;
+	}
+	COUNT(sh, dropped, 1);
+	if (a->overflow == ACT_DROP_NEW) {
+		COUNT(sh, sent, 1);
+		return ACT_EXIT;
+	}
+	act_msg *oldest = rt_mail_shift(a);
+	if (oldest->token != 0)
+		rt_ask_discarded(sh, oldest);
+	rt_msg_free(sh, oldest);
+	return ACT_OK;
+}
+
+void rt_mailbox_discard(act_shard *sh, struct actor *a)
+{
+	while (a->tail != NULL) {
+		act_msg *m = rt_mail_shift(a);
+		if (m->token != 0)
+			rt_ask_discarded(sh, m);
+		COUNT(sh, dead, 1);
+		rt_msg_free(sh, m);
+	}
+}
+
+/* A receiver that is not here: on another shard, or nowhere. */
+static int send_far(act_shard *sh, act_id to, act_msg *m)
+{
+	if (!rt_mesh_has(sh, to))
+		return ACT_EDEAD;
+	if (!rt_mesh_send(sh, WIRE_MSG, to, m)) {
+		COUNT(sh, rejected, 1);
+		return ACT_EFULL;
+	}
+	COUNT(sh, sent, 1);
+	rt_cell_free(sh, m);
+	return ACT_OK;
+}
+
+/* Of a message made already; on any other result than OK it is the caller's. */
+static int send_made(act_shard *sh, act_id to, act_msg *m)
+{
+	if (sh->n_outbox > 0)
+		rt_cast_commit(sh);
+	struct actor *a = rt_find(sh, to);
+	if (a == NULL)
+		return send_far(sh, to, m);
+	int rc = rt_mailbox_admit(sh, a);
+	if (rc == ACT_EXIT) {
+		rt_msg_free(sh, m);
+		return ACT_OK;
+	}
+	if (rc != ACT_OK)
+		return rc;
+	COUNT(sh, sent, 1);
+	rt_mailbox_put(sh, a, m);
+	return ACT_OK;
+}
+
+static int send_slow(act_shard *sh, act_id from, act_id to, uint32_t type, const void *p,
+		     size_t len)
+{
+	act_msg *m = rt_msg_make(sh, from, type, p, len);
+	if (m == NULL)
+		return ACT_ENOMEM;
+	int rc = send_made(sh, to, m);
+	if (rc != ACT_OK)
+		rt_msg_free(sh, m);
+	return rc;
+}
+
+static inline int send(act_shard *sh, act_id from, act_id to, uint32_t type, const void *p,
+		       size_t len)
+{
+	struct actor *a = rt_find(sh, to);
+	if (__builtin_expect(a == NULL || sh->n_outbox > 0 || a->depth >= a->cap ||
+				     (a->flags & FLAG_CLOSING) != 0 || len > ACT_INLINE,
+			     0))
+		return send_slow(sh, from, to, type, p, len);
+	act_msg *m = rt_cell(sh);
+	if (__builtin_expect(m == NULL, 0))
+		return ACT_ENOMEM;
+	head(m, from, type);
+	copy_inline(m, p, len);
+	COUNT(sh, sent, 1);
+	rt_mailbox_put(sh, a, m);
+	return ACT_OK;
+}
+
+int act_send(act_self *self, act_id to, uint32_t type, const void *p, size_t len)
+{
+	return send(self->sh, act_whoami(self), to, type, p, len);
+}
+
+static int send_buf(act_shard *sh, act_id from, act_id to, uint32_t type, void *owned, size_t len,
+		    act_cleanup dtor)
+{
+	act_msg *m = rt_msg_make_buf(sh, from, type, owned, len, dtor);
+	if (m == NULL)
+		return ACT_ENOMEM;
+	int rc = send_made(sh, to, m);
+	if (rc != ACT_OK)
+		rt_cell_free(sh, m);
+	return rc;
+}
+
+int act_send_buf(act_self *self, act_id to, uint32_t type, void *owned, size_t len,
+		 act_cleanup dtor)
+{
+	return send_buf(self->sh, act_whoami(self), to, type, owned, len, dtor);
+}
+
+int act_send_msg(act_self *self, act_id to, act_msg *m)
+{
+	m->from = act_whoami(self);
+	m->token = 0;
+	m->flags &= ACT_MSG_OWNED;
+	return send_made(self->sh, to, m);
+}
+
+int act_post_local(act_shard *sh, act_id to, uint32_t type, const void *p, size_t len)
+{
+	return send(sh, 0, to, type, p, len);
+}
+
+int act_post_local_buf(act_shard *sh, act_id to, uint32_t type, void *owned, size_t len,
+		       act_cleanup dtor)
+{
+	return send_buf(sh, 0, to, type, owned, len, dtor);
+}
+
+/* ---- messages in hand ---- */
+
+act_msg *act_msg_new(act_self *self, uint32_t type, const void *p, size_t len)
+{
+	return rt_msg_make(self->sh, act_whoami(self), type, p, len);
+}
+
+act_msg *act_msg_new_buf(act_self *self, uint32_t type, void *owned, size_t len, act_cleanup dtor)
+{
+	return rt_msg_make_buf(self->sh, act_whoami(self), type, owned, len, dtor);
+}
+
+act_msg *act_take(act_self *self, act_msg *m)
+{
+	CHECK(self->m == m);
+	self->m = NULL;
+	return m;
+}
+
+void act_drop(act_self *self, act_msg *m)
+{
+	if (m != NULL)
+		rt_msg_free(self->sh, m);
+}
+
+/* ---- reserved deliveries ---- */
+
+act_msg *act_prepare_local(act_shard *sh, uint32_t type, const void *p, size_t len)
+{
+	return rt_msg_make(sh, act_whoami(&sh->self), type, p, len);
+}
+
+/* The mailbox may then hold more than its cap: by as many as were prepared. */
+void act_deliver_local(act_shard *sh, act_id to, act_msg *m)
+{
+	if (sh->n_outbox > 0)
+		rt_cast_commit(sh);
+	COUNT(sh, sent, 1);
+	struct actor *a = rt_find(sh, to);
+	if (a != NULL && (a->flags & FLAG_CLOSING) == 0) {
+		rt_mailbox_put(sh, a, m);
+		return;
+	}
+	if (a == NULL && rt_mesh_has(sh, to)) {
+		rt_mesh_must_send(sh, WIRE_DELIVER, to, m);
+		rt_cell_free(sh, m);
+		return;
+	}
+	COUNT(sh, dead, 1);
+	rt_msg_free(sh, m);
+}
+
+void act_unprepare_local(act_shard *sh, act_msg *m)
+{
+	if (m != NULL)
+		rt_msg_free(sh, m);
+}
+
+act_msg *act_prepare(act_self *self, uint32_t type, const void *p, size_t len)
+{
+	return act_prepare_local(self->sh, type, p, len);
+}
+
+void act_deliver(act_self *self, act_id to, act_msg *m)
+{
+	act_deliver_local(self->sh, to, m);
+}
+
+void act_unprepare(act_self *self, act_msg *m)
+{
+	act_unprepare_local(self->sh, m);
+}
+
+/* ---- room ---- */
+
+void rt_mailbox_room(act_shard *sh, struct actor *a)
+{
+	struct link *waiters = &a->more->waiters;
+	while (a->depth < a->cap && !list_empty(waiters)) {
+		struct link *l = list_first(waiters);
+		struct task *t = LIST_ENTRY(l, struct task, wait);
+		list_remove(l);
+		rt_ask_admitted(sh, t, a);
+	}
+	if ((a->flags & FLAG_RESUMES) != 0 && a->depth <= a->cap / 2U)
+		rt_sys_resume(sh, a);
+}
+
+/* ---- casts: several cold receivers fetched before the first is touched ---- */
+
+int act_cast(act_self *self, act_id to, uint32_t type, const void *p, size_t len)
+{
+	act_shard *sh = self->sh;
+	act_msg *m = rt_msg_make(sh, act_whoami(self), type, p, len);
+	if (m == NULL)
+		return ACT_ENOMEM;
+	if (rt_id_shard(to) == sh->no && rt_id_slot(to) < sh->n_slots)
+		__builtin_prefetch(&sh->actors[rt_id_slot(to)], 1);
+	sh->outbox[sh->n_outbox++] = (struct cast){to, m};
+	if (sh->n_outbox == OUTBOX)
+		rt_cast_commit(sh);
+	return ACT_OK;
+}
+
+void rt_cast_commit(act_shard *sh)
+{
+	uint32_t n = sh->n_outbox;
+	sh->n_outbox = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		int rc = send_made(sh, sh->outbox[i].to, sh->outbox[i].m);
+		if (rc == ACT_OK)
+			continue;
+		COUNT(sh, sent, 1);
+		COUNT(sh, dropped, 1);
+		rt_msg_free(sh, sh->outbox[i].m);
+	}
+}

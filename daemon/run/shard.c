@@ -1,0 +1,347 @@
+/*
+ * shard -- the outer loop of a thread: what came in, what is to run, what goes out, timers, the
+ * foreign event loop. Sleeps only when nothing is left, and says so before it looks for the last
+ * time, so that no wake-up is lost.
+ */
+#include "run/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+	ACTORS_DEFAULT = 4 << 20,
+	TURN_MESSAGES = 1024,
+	HI_IN_A_ROW = 8,
+	HUGE_AFTER = 2 << 20, /* bytes of headers on small pages first */
+};
+#define TURN_NS	      50000
+#define SLOW_NS	      (100 * NS_PER_MS)
+#define WAIT_LIMIT_NS (30 * NS_PER_S)
+#define CELLS_DEFAULT (16ULL << 20)
+
+static size_t headers_bytes(const act_shard *sh)
+{
+	return (size_t)sh->max_slots * sizeof(struct actor);
+}
+
+static bool map_headers(act_shard *sh)
+{
+	size_t bytes = headers_bytes(sh);
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	if (bytes > HUGE_AFTER)
+		madvise((char *)p + HUGE_AFTER, bytes - HUGE_AFTER, MADV_HUGEPAGE);
+	sh->actors = p;
+	return true;
+}
+
+static void take_opts(act_shard *sh, const struct act_shard_opts *o)
+{
+	sh->clock = o->clock;
+	sh->loop = o->loop;
+	sh->log = o->log;
+	sh->user = o->user;
+	sh->mesh = o->mesh;
+	sh->no = o->no;
+	sh->offload = o->offload;
+	sh->max_slots = o->max_actors != 0 ? o->max_actors : ACTORS_DEFAULT;
+	if (sh->max_slots > SLOT_MAX)
+		sh->max_slots = SLOT_MAX;
+	sh->turn_messages = o->turn_messages != 0 ? o->turn_messages : TURN_MESSAGES;
+	sh->turn_ns = o->turn_ns != 0 ? o->turn_ns : TURN_NS;
+	sh->slow_turn_ns = o->slow_turn_ns != 0 ? o->slow_turn_ns : SLOW_NS;
+	sh->default_wait_ns = o->default_wait_ns != 0 ? o->default_wait_ns : WAIT_LIMIT_NS;
+	sh->is_permuted = o->permute_seed != 0;
+	rng_seed(&sh->rng, o->seed);
+	rng_seed(&sh->permute, o->permute_seed);
+}
+
+act_shard *act_shard_new(const struct act_shard_opts *opts)
+{
+	act_shard *sh = aligned_alloc(64, (sizeof(*sh) + 63) & ~(size_t)63);
+	if (sh == NULL)
+		return NULL;
+	memset(sh, 0, sizeof(*sh));
+	take_opts(sh, opts);
+	if (!map_headers(sh)) {
+		free(sh);
+		return NULL;
+	}
+	sh->self.sh = sh;
+	rt_slab_init(&sh->cells, CELL_BYTES,
+		     opts->max_cells != 0 ? opts->max_cells : CELLS_DEFAULT);
+	rt_slab_init(&sh->mores, (sizeof(struct more) + 63) & ~63UL, 0);
+	rt_slab_init(&sh->scopes, (sizeof(act_scope) + 63) & ~63UL, 0);
+	rt_slab_init(&sh->groups, (sizeof(act_group) + 63) & ~63UL, 0);
+	rt_slab_set_init(&sh->blocks);
+	list_init(&sh->free_proxies);
+	sh->now_ns = clock_mono_ns(sh->clock);
+	rt_wheel_init(&sh->wheel, sh->now_ns);
+	rt_scope_init(sh, &sh->root, NULL, NULL, false);
+	if (sh->mesh != NULL)
+		rt_mesh_attach(sh->mesh, sh);
+	return sh;
+}
+
+act_self *act_shard_root(act_shard *sh)
+{
+	CHECK(sh->self.a == NULL);
+	return &sh->self;
+}
+
+/* ---- the turn ---- */
+
+static struct actor *next_actor(act_shard *sh)
+{
+	for (;;) {
+		bool hi = rt_runq_count(&sh->hi) > 0 &&
+			  (sh->hi_in_a_row < HI_IN_A_ROW || rt_runq_count(&sh->lo) == 0);
+		struct runq *q = hi ? &sh->hi : &sh->lo;
+		if (!hi && rt_runq_count(q) == 0)
+			return NULL;
+		struct actor *a = &sh->actors[rt_runq_pop(q)];
+		a->flags &= (uint8_t) ~(hi ? FLAG_IN_HI : FLAG_IN_LO);
+		if (__builtin_expect(a->run != RUN_QUEUED, 0))
+			continue; /* stale: it ran from the other ring, or is gone */
+		sh->hi_in_a_row = hi ? sh->hi_in_a_row + 1 : 0;
+		return a;
+	}
+}
+
+static void note_slow(act_shard *sh, act_id id, const char *what, int64_t began_ns)
+{
+	int64_t took = sh->now_ns - began_ns;
+	if ((uint64_t)took > sh->stats.max_turn_ns)
+		COUNT(sh, max_turn_ns, (uint64_t)took - sh->stats.max_turn_ns);
+	if (sh->slow_turn_ns >= 0 && took >= sh->slow_turn_ns)
+		log_warn(sh->log, "shard.slow", kv_s("class", what), kv_i("actor", (int64_t)id),
+			 kv_i("took_ms", took / NS_PER_MS));
+}
+
+static inline void activate(act_shard *sh, struct actor *a)
+{
+	__atomic_store_n(&sh->watch.id, rt_id(sh, a), __ATOMIC_RELAXED);
+	__atomic_store_n(&sh->watch.activation, sh->watch.activation + 1, __ATOMIC_RELAXED);
+	if (rt_is_task(a))
+		rt_task_run(sh, a);
+	else
+		rt_actor_run(sh, a);
+}
+
+/* The clock is read once per 64 messages' worth of budget, not per activation. */
+static void run_some(act_shard *sh)
+{
+	uint32_t done = 0, since_clock = 0;
+	int64_t began = sh->now_ns;
+	uint32_t entries = rt_runq_count(&sh->lo) + rt_runq_count(&sh->hi);
+	struct actor *a;
+	while (done < sh->turn_messages && (!sh->is_permuted || entries-- > 0) &&
+	       (a = next_actor(sh)) != NULL) {
+		const char *what = a->cls->name;
+		act_id id = rt_id(sh, a);
+		activate(sh, a);
+		int32_t used = BATCH - sh->budget;
+		uint32_t cost = used > 0 ? (uint32_t)used : 1;
+		done += cost;
+		since_clock += cost;
+		if (since_clock < BATCH)
+			continue;
+		since_clock = 0;
+		int64_t before = sh->now_ns;
+		sh->now_ns = clock_mono_ns(sh->clock);
+		note_slow(sh, id, what, before);
+		if (sh->now_ns - began > sh->turn_ns)
+			break;
+	}
+	__atomic_store_n(&sh->watch.id, 0, __ATOMIC_RELAXED);
+}
+
+static inline bool has_runnable(const act_shard *sh)
+{
+	return rt_runq_count(&sh->lo) + rt_runq_count(&sh->hi) > 0;
+}
+
+/* Everything of a turn but the foreign loop. */
+static void turn(act_shard *sh)
+{
+	COUNT(sh, turns, 1);
+	int64_t began = sh->now_ns = clock_mono_ns(sh->clock);
+	rt_inbox_take(sh);
+	rt_mesh_take(sh);
+	rt_timers_run(sh);
+	if (sh->is_permuted) {
+		rt_runq_permute(&sh->lo, &sh->permute);
+		rt_runq_permute(&sh->hi, &sh->permute);
+	}
+	run_some(sh);
+	if (sh->n_outbox > 0)
+		rt_cast_commit(sh);
+	rt_mesh_flush(sh);
+	COUNT(sh, busy_ns, sh->now_ns - began);
+}
+
+static void poll_loop(act_shard *sh, int64_t timeout_ns)
+{
+	COUNT(sh, polls, 1);
+	sh->loop->poll(sh->loop->ctx, timeout_ns);
+}
+
+bool act_shard_turn(act_shard *sh)
+{
+	turn(sh);
+	poll_loop(sh, 0);
+	return !act_shard_idle(sh);
+}
+
+static bool has_news(const act_shard *sh)
+{
+	return has_runnable(sh) || !rt_inbox_is_empty(sh) || !rt_mesh_is_empty(sh);
+}
+
+bool act_shard_idle(const act_shard *sh)
+{
+	return !has_news(sh) && sh->n_outbox == 0;
+}
+
+int64_t act_shard_next_timer_ns(const act_shard *sh)
+{
+	return rt_wheel_next_ns(&sh->wheel);
+}
+
+static int64_t sleep_ns(act_shard *sh)
+{
+	int64_t next = rt_wheel_next_ns(&sh->wheel);
+	if (next == INT64_MAX)
+		return -1;
+	int64_t left = next - clock_mono_ns(sh->clock);
+	return left > 0 ? left : 0;
+}
+
+static bool is_asked_to_stop(const act_shard *sh)
+{
+	return __atomic_load_n(&sh->is_asked_to_stop, __ATOMIC_SEQ_CST) != 0;
+}
+
+/* Producers publish, then look at is_sleeping; the shard sets it, then looks at what they publish.
+ */
+static void sleep_until_news(act_shard *sh)
+{
+	__atomic_store_n(&sh->is_sleeping, 1, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	bool stay = has_news(sh) || is_asked_to_stop(sh);
+	if (!stay)
+		COUNT(sh, sleeps, 1);
+	poll_loop(sh, stay ? 0 : sleep_ns(sh));
+	__atomic_store_n(&sh->is_sleeping, 0, __ATOMIC_SEQ_CST);
+}
+
+void act_shard_run(act_shard *sh, bool until_empty)
+{
+	while (!is_asked_to_stop(sh)) {
+		turn(sh);
+		if (until_empty && sh->live == 0)
+			return;
+		if (has_runnable(sh))
+			poll_loop(sh, 0);
+		else
+			sleep_until_news(sh);
+	}
+	__atomic_store_n(&sh->is_asked_to_stop, 0, __ATOMIC_SEQ_CST);
+}
+
+void rt_shard_rouse(act_shard *sh)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&sh->is_sleeping, __ATOMIC_SEQ_CST) != 0 &&
+	    __atomic_exchange_n(&sh->is_sleeping, 0, __ATOMIC_SEQ_CST) != 0) {
+		__atomic_fetch_add(&sh->n_wakes, 1, __ATOMIC_RELAXED);
+		sh->loop->wake(sh->loop->ctx);
+	}
+}
+
+void act_shard_wake(act_shard *sh)
+{
+	sh->loop->wake(sh->loop->ctx);
+}
+
+void act_shard_ask_stop(act_shard *sh)
+{
+	__atomic_store_n(&sh->is_asked_to_stop, 1, __ATOMIC_SEQ_CST);
+	sh->loop->wake(sh->loop->ctx);
+}
+
+int64_t act_shard_now_ns(const act_shard *sh)
+{
+	return sh->now_ns;
+}
+
+uint64_t act_shard_live(const act_shard *sh)
+{
+	return sh->live;
+}
+
+struct act_watch act_shard_watch(const act_shard *sh)
+{
+	return (struct act_watch){__atomic_load_n(&sh->watch.id, __ATOMIC_RELAXED),
+				  __atomic_load_n(&sh->watch.activation, __ATOMIC_RELAXED)};
+}
+
+/* ---- the end ---- */
+
+static void kill_all(act_shard *sh)
+{
+	for (uint32_t i = 0; i < sh->n_slots; i++)
+		if (sh->actors[i].run != RUN_FREE)
+			rt_kill_actor(sh, &sh->actors[i]);
+}
+
+/* Those killed may spawn in their defers; work on other threads is waited for. */
+static void wind_down(act_shard *sh)
+{
+	while (sh->live > 0 || sh->n_jobs > 0) {
+		kill_all(sh);
+		turn(sh);
+		if (has_runnable(sh))
+			continue;
+		if (sh->n_jobs > 0)
+			sleep_until_news(sh);
+	}
+	rt_inbox_take(sh);
+	rt_mesh_take(sh);
+	rt_mesh_flush(sh);
+}
+
+static void check_conservation(const act_shard *sh)
+{
+	const act_stats *s = &sh->stats;
+	CHECK(s->sent == s->delivered + s->dead + s->dropped);
+}
+
+void act_shard_free(act_shard *sh)
+{
+	if (sh == NULL)
+		return;
+	CHECK(sh->self.a == NULL);
+	__atomic_store_n(&sh->is_asked_to_stop, 0, __ATOMIC_SEQ_CST);
+	wind_down(sh);
+	if (sh->mesh != NULL)
+		rt_mesh_detach(sh->mesh, sh);
+	else
+		check_conservation(sh);
+	for (uint32_t i = 0; i < sh->n_proxy; i++)
+		free(sh->proxy[i]);
+	free(sh->proxy);
+	rt_runq_fini(&sh->lo);
+	rt_runq_fini(&sh->hi);
+	rt_slab_fini(&sh->cells);
+	rt_slab_fini(&sh->mores);
+	rt_slab_fini(&sh->scopes);
+	rt_slab_fini(&sh->groups);
+	rt_slab_set_fini(&sh->blocks);
+	free(sh->free_slot);
+	munmap(sh->actors, headers_bytes(sh));
+	free(sh);
+}

@@ -1,0 +1,321 @@
+/*
+ * task -- birth, activation and end of stackless tasks, and what ends their waits.
+ *
+ * The end of a task comes in this order: the groups it left open end their children (it waits for
+ * them), its scopes close, defers run (youngest first), what it holds is given back, its argument
+ * is freed, its group is told, then it is released like any actor.
+ */
+#include "run/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const act_class rt_task_class = {.name = "task"};
+
+static void link_home(struct task *t, act_scope *home)
+{
+	t->home = t->scope = home;
+	list_push_back(&home->tasks, &t->in_scope);
+}
+
+struct task *rt_task_new(act_shard *sh, act_step step, size_t frame_bytes,
+			 const struct act_task_opts *opts, act_scope *home, act_id parent)
+{
+	static const struct act_task_opts none = {.name = NULL};
+	const struct act_task_opts *o = opts != NULL ? opts : &none;
+	CHECK(o->frame_init_size <= frame_bytes && frame_bytes < UINT32_MAX / 2);
+	struct actor *a = rt_actor_new(sh, &rt_task_class, o->cap);
+	size_t bytes = sizeof(struct task) + 16 + frame_bytes;
+	struct task *t = a != NULL ? rt_block_take(&sh->blocks, bytes) : NULL;
+	if (t == NULL) {
+		if (a != NULL)
+			rt_actor_release(sh, a, ACT_ENOMEM, NULL);
+		return NULL;
+	}
+	memset(t, 0, bytes);
+	t->step = step;
+	t->slot = rt_slot_of(sh, a);
+	t->frame_bytes = (uint32_t)frame_bytes;
+	t->timer.kind = WHEEL_TASK;
+	t->name = o->name != NULL ? o->name : "task";
+	t->parent = parent;
+	t->arg = o->arg;
+	t->arg_dtor = o->arg_dtor;
+	list_init(&t->wait);
+	list_init(&t->holds);
+	list_init(&t->ask.link);
+	link_home(t, home);
+	if (o->frame_init_size > 0)
+		memcpy(rt_task_frame(t), o->frame_init, o->frame_init_size);
+	a->state = t;
+	a->flags |= FLAG_TASK;
+	if (o->high)
+		a->flags |= FLAG_HIGH;
+	a->run = RUN_PARKED;
+	t->wait_of = WAIT_GRANTED;
+	return t;
+}
+
+act_id act_spawn_task(act_self *self, act_step step, size_t frame_size,
+		      const struct act_task_opts *opts)
+{
+	act_shard *sh = self->sh;
+	act_id me = act_whoami(self);
+	struct task *t = rt_task_new(sh, step, frame_size, opts, &sh->root, me);
+	if (t == NULL) {
+		if (opts != NULL && opts->arg_dtor != NULL)
+			opts->arg_dtor(opts->arg);
+		return 0;
+	}
+	struct actor *a = rt_task_actor(sh, t);
+	rt_enqueue(sh, a);
+	if (opts != NULL && opts->link && self->a != NULL && act_link(self, rt_id(sh, a)) != ACT_OK)
+		rt_kill_actor(sh, a);
+	return rt_id(sh, a);
+}
+
+/* ---- activation ---- */
+
+/* Killed between a grant and its step: nobody will see what was given. */
+static void free_granted(act_shard *sh, struct task *t)
+{
+	if (t->granted != NULL)
+		rt_msg_free(sh, t->granted);
+	if (t->granted_result != NULL)
+		act_child_result_drop(t->granted_result);
+	t->granted = NULL;
+	t->granted_result = NULL;
+}
+
+static int first_step(act_shard *sh, struct task *t)
+{
+	if (rt_is_cancelled(t))
+		return ACT_ECANCELED;
+	t->flags |= TASK_STARTED;
+	return t->step(&sh->self, rt_task_frame(t));
+}
+
+static int one_step(act_shard *sh, struct actor *a, struct task *t)
+{
+	if (__builtin_expect((a->sig & SIG_KILL) != 0, 0)) {
+		free_granted(sh, t);
+		return ACT_EKILLED;
+	}
+	t->granted = NULL;
+	t->granted_result = NULL;
+	if (__builtin_expect((t->flags & TASK_STARTED) == 0, 0))
+		return first_step(sh, t);
+	return t->step(&sh->self, rt_task_frame(t));
+}
+
+void rt_task_run(act_shard *sh, struct actor *a)
+{
+	struct task *t = rt_task(a);
+	a->run = RUN_RUNNING;
+	sh->self.a = a;
+	sh->self.slot = t->slot;
+	sh->budget = BATCH;
+	CHECK_DEBUG(t->wait_of == WAIT_GRANTED);
+	t->wait_of = WAIT_NONE;
+	if (__builtin_expect((t->flags & TASK_ENDING) != 0, 0)) {
+		rt_task_end(sh, t, ACT_OK);
+	} else {
+		int rc = one_step(sh, a, t);
+		if (rc == ACT_WAIT) {
+			CHECK(t->wait_of != WAIT_NONE);
+			if (a->run == RUN_RUNNING)
+				a->run = RUN_PARKED;
+		} else {
+			CHECK(t->wait_of == WAIT_NONE);
+			rt_task_end(sh, t, rc == ACT_OK ? ACT_EXIT : rc);
+		}
+	}
+	sh->self.a = NULL;
+}
+
+int act_result(act_self *self)
+{
+	struct task *t = rt_me(self);
+	CHECK(t != NULL);
+	return t->result;
+}
+
+void *act_arg(const act_self *self)
+{
+	struct task *t = rt_me(self);
+	return t != NULL ? t->arg : NULL;
+}
+
+/* ---- end ---- */
+
+/* False: children are still alive; the task will be run again when they are not. */
+static bool close_scopes(act_shard *sh, struct actor *a, struct task *t)
+{
+	while (t->scope != t->home) {
+		act_group *g = t->scope->group;
+		if (g == NULL) {
+			rt_scope_leave(sh, t);
+			continue;
+		}
+		if (g->live > 0) {
+			if ((a->sig & SIG_KILL) != 0)
+				rt_scope_kill_tasks(sh, &g->scope, t);
+			else
+				rt_scope_cancel(sh, &g->scope, ACT_WHY_CANCEL, NULL);
+			g->waiter = t;
+			rt_park(sh, t, WAIT_ENDING);
+			a->run = RUN_PARKED;
+			return false;
+		}
+		rt_group_free(sh, g);
+	}
+	return true;
+}
+
+static act_err *final_error(act_shard *sh, struct task *t, int rc)
+{
+	act_err *err = t->err;
+	t->err = NULL;
+	if (rc >= 0) {
+		act_err_drop(err);
+		return NULL;
+	}
+	if (err == NULL && rc == ACT_ECANCELED)
+		return NULL;
+	if (err == NULL)
+		err = act_err_new(rc, "task", act_rc_text(rc), NULL);
+	if (err->refs == 0)
+		return err;
+	if (err->task == 0) {
+		err->task = rt_task_id(sh, t);
+		err->at_ns = sh->now_ns;
+	}
+	return err;
+}
+
+void rt_task_end(act_shard *sh, struct task *t, int rc)
+{
+	struct actor *a = rt_task_actor(sh, t);
+	if ((t->flags & TASK_ENDING) == 0) {
+		t->flags |= TASK_ENDING;
+		t->end_rc = rc;
+		a->flags |= FLAG_CLOSING;
+	}
+	if ((a->sig & SIG_KILL) != 0)
+		t->end_rc = ACT_EKILLED;
+	if (!close_scopes(sh, a, t))
+		return;
+	rc = t->end_rc;
+	rt_defer_run(sh, &t->defers);
+	rt_hold_end_all(sh, t, rc);
+	if (t->arg_dtor != NULL)
+		t->arg_dtor(t->arg);
+	act_err *err = final_error(sh, t, rc);
+	if (t->group != NULL)
+		err = rt_group_child_ended(sh, t, rc, err);
+	else if (t->child != NULL)
+		rt_cell_free(sh, t->child);
+	list_remove(&t->in_scope);
+	a->state = NULL;
+	rt_block_give(&sh->blocks, t, sizeof(*t) + 16 + t->frame_bytes);
+	rt_actor_release(sh, a, rc, err);
+}
+
+int act_fail(act_self *self, int code, const char *type, act_err *cause, const char *fmt, ...)
+{
+	char text[ACT_ERR_MESSAGE_MAX + 1];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	int rc = code < 0 ? code : ACT_EFAILED;
+	struct task *t = rt_me(self);
+	struct more *more = t == NULL && self->a != NULL ? rt_actor_more(self->sh, self->a) : NULL;
+	act_err **place = t != NULL ? &t->err : more != NULL ? &more->err : NULL;
+	act_err *err = act_err_new(rc, type, text, cause);
+	if (place == NULL) {
+		act_err_drop(err);
+		return rc;
+	}
+	if (err->refs != 0) {
+		err->task = act_whoami(self);
+		err->at_ns = self->sh->now_ns;
+	}
+	act_err_drop(*place);
+	*place = err;
+	return rc;
+}
+
+/* ---- ends of waits ---- */
+
+void rt_task_interrupt(act_shard *sh, struct task *t, int result)
+{
+	const struct wait_row *row = &rt_wait_row[t->wait_of];
+	if (row->abandon != NULL && row->abandon(sh, t))
+		rt_task_wake(sh, t, result);
+}
+
+void rt_task_kill_one(act_shard *sh, struct task *t)
+{
+	rt_task_actor(sh, t)->sig |= SIG_KILL;
+	const struct wait_row *row = &rt_wait_row[t->wait_of];
+	bool (*leave)(act_shard *, struct task *) = row->kill != NULL ? row->kill : row->abandon;
+	if (leave != NULL && leave(sh, t))
+		rt_task_wake(sh, t, ACT_EKILLED);
+}
+
+void rt_task_kill(act_shard *sh, struct task *t)
+{
+	if ((rt_task_actor(sh, t)->sig & SIG_KILL) != 0)
+		return;
+	rt_task_kill_one(sh, t);
+	if (t->scope == t->home)
+		return;
+	act_scope *s = t->scope;
+	while (s->parent != t->home)
+		s = s->parent;
+	rt_scope_kill_tasks(sh, s, t);
+}
+
+void rt_task_timer(act_shard *sh, struct task *t)
+{
+	if (t->wait_of == WAIT_SLEEP) {
+		rt_task_wake(sh, t, ACT_OK);
+		return;
+	}
+	COUNT(sh, timeouts, 1);
+	rt_task_interrupt(sh, t, ACT_ETIMEDOUT);
+}
+
+void rt_task_give_mail(act_shard *sh, struct actor *a)
+{
+	struct task *t = rt_task(a);
+	if (t->wait_of != WAIT_RECV)
+		return;
+	act_msg *m = rt_mail_shift(a);
+	if (m->token != 0)
+		rt_ask_taken(sh, m);
+	*t->w.on.ret_item = t->granted = m;
+	a->received++;
+	COUNT(sh, delivered, 1);
+	rt_task_wake(sh, t, ACT_OK);
+}
+
+/* Each waits for at most one, so the walk is a line. */
+bool rt_task_would_circle(act_shard *sh, const struct task *t, act_id on)
+{
+	for (int steps = 0; steps < 64; steps++) {
+		struct actor *a = rt_find(sh, on);
+		if (a == NULL || !rt_is_task(a))
+			return false;
+		struct task *next = rt_task(a);
+		if (next == t)
+			return true;
+		const struct wait_row *row = &rt_wait_row[next->wait_of];
+		if (row->owner == NULL)
+			return false;
+		on = row->owner(sh, next);
+	}
+	return false;
+}
