@@ -25,6 +25,8 @@
 #define RULES_HEADERS_MAX 8   /* header names all templates and matches together may ask for */
 #define RULES_KEY_MAX	  256 /* bytes of an expanded key; longer ones end in their hash */
 #define RULES_QUOTAS_MAX  4
+#define RULES_CONCURRENCY                                                                          \
+	6 /* of an origin without a rule, and where adaptive or bandwidth needs one */
 
 /* What a key allows. 0 or n == 0: no such limit. */
 struct limits {
