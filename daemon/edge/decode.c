@@ -320,7 +320,7 @@ static enum err step_two(struct decode *d, struct slice *in, char *out, size_t c
 		d->mid_at += d->mid_n - mid.n;
 		bool stuck = mid.n == d->mid_n && got == 0;
 		d->mid_n = mid.n;
-		if (nothing || stuck)
+		if (nothing ? in->n == 0 : stuck)
 			break;
 	}
 	return e;
