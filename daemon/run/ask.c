@@ -143,13 +143,26 @@ int act_ask_patient(act_self *self, act_id to, uint32_t type, const void *p, siz
 	return ask(self, to, act_msg_new(self, type, p, len), ret_m, true);
 }
 
+static int ask_buf(act_self *self, act_id to, act_msg *m, void *owned, act_cleanup dtor,
+		   act_msg **ret_m, bool is_patient)
+{
+	if (m == NULL && dtor != NULL)
+		dtor(owned);
+	return ask(self, to, m, ret_m, is_patient);
+}
+
 int act_ask_buf(act_self *self, act_id to, uint32_t type, void *owned, size_t len, act_cleanup dtor,
 		act_msg **ret_m)
 {
 	act_msg *m = act_msg_new_buf(self, type, owned, len, dtor);
-	if (m == NULL && dtor != NULL)
-		dtor(owned);
-	return ask(self, to, m, ret_m, false);
+	return ask_buf(self, to, m, owned, dtor, ret_m, false);
+}
+
+int act_ask_buf_patient(act_self *self, act_id to, uint32_t type, void *owned, size_t len,
+			act_cleanup dtor, act_msg **ret_m)
+{
+	act_msg *m = act_msg_new_buf(self, type, owned, len, dtor);
+	return ask_buf(self, to, m, owned, dtor, ret_m, true);
 }
 
 void rt_ask_admitted(act_shard *sh, struct task *t, struct actor *target)

@@ -134,6 +134,9 @@ int act_ask_buf(act_self *self, act_id to, uint32_t type, void *owned, size_t le
 /* act_ask without the default deadline: for waits whose length is their purpose. */
 int act_ask_patient(act_self *self, act_id to, uint32_t type, const void *p, size_t len,
 		    act_msg **ret_m);
+/* act_ask_buf without the default deadline. */
+int act_ask_buf_patient(act_self *self, act_id to, uint32_t type, void *owned, size_t len,
+			act_cleanup dtor, act_msg **ret_m);
 
 /*
  * An operation of the outside completed from a callback on the owning thread.
