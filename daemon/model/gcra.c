@@ -33,14 +33,14 @@ int64_t gcra_ready_ns(const struct gcra *g, int64_t cost)
 	return g->tat_ns - max64(0, g->burst - cost) * g->interval_ns;
 }
 
-int64_t gcra_tat_after(const struct gcra *g, int64_t now_ns, int64_t cost)
+int64_t gcra_tat_after(const struct gcra *g, int64_t now_ns, int64_t cost, int64_t late_ns)
 {
-	return max64(now_ns, g->tat_ns) + cost * g->interval_ns;
+	return max64(now_ns - late_ns, g->tat_ns) + cost * g->interval_ns;
 }
 
-void gcra_take(struct gcra *g, int64_t now_ns, int64_t cost)
+void gcra_take(struct gcra *g, int64_t now_ns, int64_t cost, int64_t late_ns)
 {
-	g->tat_ns = gcra_tat_after(g, now_ns, cost);
+	g->tat_ns = gcra_tat_after(g, now_ns, cost, late_ns);
 }
 
 bool gcra_untake(struct gcra *g, int64_t tat_after_ns, int64_t cost)

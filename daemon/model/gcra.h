@@ -1,7 +1,7 @@
 /*
  * gcra -- pacing by the generic cell rate algorithm (Turner 1986; ITU-T I.371, virtual scheduling).
  *
- * In any window the conforming arrivals are at most burst + rate * window. Time in nanoseconds of
+ * In any window conforming arrivals are at most burst + rate * window. Time in nanoseconds of
  * one monotonic clock; all integers; the emission interval is rounded up, never the other way.
  * Pure: no clock, no chance. Threads: none of its own.
  */
@@ -28,10 +28,15 @@ void gcra_init(struct gcra *g, struct rate rate, int64_t burst, int64_t now_ns);
 void gcra_change(struct gcra *g, struct rate rate, int64_t burst, int64_t now_ns);
 /* When cost tokens conform: <= now means now. A cost above burst waits for a full bucket. */
 int64_t gcra_ready_ns(const struct gcra *g, int64_t cost);
-/* What tat would become. */
-int64_t gcra_tat_after(const struct gcra *g, int64_t now_ns, int64_t cost);
+/*
+ * What tat would become. late_ns: how much of the lateness of our own timer counts as if the token
+ * had been taken when it was ready. Then arrivals in any window are at most burst + 1 + rate *
+ * window, as long as late_ns and the way to the server together stay within one interval; 0: never
+ * more than burst + rate * window.
+ */
+int64_t gcra_tat_after(const struct gcra *g, int64_t now_ns, int64_t cost, int64_t late_ns);
 /* Takes them; the caller has seen that they conform. */
-void gcra_take(struct gcra *g, int64_t now_ns, int64_t cost);
+void gcra_take(struct gcra *g, int64_t now_ns, int64_t cost, int64_t late_ns);
 /*
  * Gives back a take that was not used, if nothing was taken since: tat_after is what tat was right
  * after it. Returns false, and does nothing, otherwise.

@@ -66,7 +66,7 @@ START_TEST(no_window_has_more_than_burst_and_rate)
 			now = ready;
 		if (ready > now)
 			continue;
-		gcra_take(&g, now, 1);
+		gcra_take(&g, now, 1, 0);
 		at[n++] = now;
 	}
 	ck_assert_int_gt(n, 1000);
@@ -82,7 +82,7 @@ START_TEST(backlogged_it_keeps_the_rate)
 	for (int i = 0; i < 10000; i++) {
 		int64_t ready = gcra_ready_ns(&g, 1);
 		now = ready > now ? ready : now;
-		gcra_take(&g, now, 1);
+		gcra_take(&g, now, 1, 0);
 	}
 	double want = (double)(10000 - paces[_i].burst) * (double)paces[_i].rate.per_ns /
 		      (double)paces[_i].rate.n;
@@ -93,13 +93,35 @@ START_TEST(backlogged_it_keeps_the_rate)
 }
 END_TEST
 
+/* A timer that is late by up to three quarters of an interval costs no rate, and at most one. */
+START_TEST(lateness_is_made_up_within_one_more)
+{
+	static int64_t at[STEPS];
+	struct rng rng;
+	rng_seed(&rng, (uint64_t)_i + 9);
+	struct gcra g;
+	int64_t now = 0;
+	gcra_init(&g, paces[_i].rate, paces[_i].burst, now);
+	int64_t late = g.interval_ns * 3 / 4;
+	for (int i = 0; i < STEPS; i++) {
+		int64_t ready = gcra_ready_ns(&g, 1) + (int64_t)rng_below(&rng, (uint64_t)late + 1);
+		now = ready > now ? ready : now;
+		gcra_take(&g, now, 1, late);
+		at[i] = now;
+	}
+	check_windows(at, STEPS, paces[_i].rate, paces[_i].burst + 1);
+	double want = (double)(STEPS - paces[_i].burst) * (double)g.interval_ns;
+	ck_assert_double_le((double)now, want * 1.001);
+}
+END_TEST
+
 START_TEST(a_cost_above_the_burst_waits_for_a_full_bucket)
 {
 	struct gcra g;
 	gcra_init(&g, (struct rate){1, SECOND}, 2, 0);
-	gcra_take(&g, 0, 1);
+	gcra_take(&g, 0, 1, 0);
 	ck_assert_int_eq(gcra_ready_ns(&g, 5), SECOND);
-	gcra_take(&g, SECOND, 5);
+	gcra_take(&g, SECOND, 5, 0);
 	ck_assert_int_eq(gcra_ready_ns(&g, 1), 5 * SECOND);
 }
 END_TEST
@@ -108,12 +130,12 @@ START_TEST(only_the_latest_take_can_be_given_back)
 {
 	struct gcra g;
 	gcra_init(&g, (struct rate){1, SECOND}, 1, 0);
-	gcra_take(&g, 0, 1);
+	gcra_take(&g, 0, 1, 0);
 	int64_t first = g.tat_ns;
 	ck_assert(gcra_untake(&g, first, 1));
 	ck_assert_int_eq(gcra_ready_ns(&g, 1), 0);
-	gcra_take(&g, 0, 1);
-	gcra_take(&g, SECOND, 1);
+	gcra_take(&g, 0, 1, 0);
+	gcra_take(&g, SECOND, 1, 0);
 	ck_assert(!gcra_untake(&g, first, 1));
 }
 END_TEST
@@ -122,7 +144,7 @@ START_TEST(another_rate_keeps_what_is_owed)
 {
 	struct gcra g;
 	gcra_init(&g, (struct rate){1, SECOND}, 1, 0);
-	gcra_take(&g, 0, 4);
+	gcra_take(&g, 0, 4, 0);
 	gcra_change(&g, (struct rate){10, SECOND}, 1, 0);
 	ck_assert_int_ge(gcra_ready_ns(&g, 1), 4 * SECOND / 10);
 	ck_assert_int_le(gcra_ready_ns(&g, 1), 4 * SECOND / 10 + 1);
@@ -278,6 +300,7 @@ int main(void)
 #define ROWS(x) (int)(sizeof(x) / sizeof((x)[0]))
 	tcase_add_loop_test(t, no_window_has_more_than_burst_and_rate, 0, ROWS(paces));
 	tcase_add_loop_test(t, backlogged_it_keeps_the_rate, 0, ROWS(paces));
+	tcase_add_loop_test(t, lateness_is_made_up_within_one_more, 0, ROWS(paces));
 	tcase_add_test(t, a_cost_above_the_burst_waits_for_a_full_bucket);
 	tcase_add_test(t, only_the_latest_take_can_be_given_back);
 	tcase_add_test(t, another_rate_keeps_what_is_owed);
