@@ -209,6 +209,7 @@ struct task {
 			uint64_t n;
 			act_msg *item;
 			act_msg **ret_item;
+			struct hold *hold; /* made beforehand, so that a grant cannot fail */
 		} on;
 		struct {
 			act_group *group;
@@ -670,6 +671,29 @@ struct hold *rt_hold_new(act_shard *sh, struct task *t, const struct hold_kind *
 struct hold *rt_hold_find(struct task *t, const struct hold_kind *kind, const void *object);
 void rt_hold_free(act_shard *sh, struct hold *h);
 void rt_hold_end_all(act_shard *sh, struct task *t, int rc);
+
+bool rt_sem_abandon(act_shard *sh, struct task *t);
+bool rt_lock_abandon(act_shard *sh, struct task *t);
+act_id rt_lock_waits_for(act_shard *sh, struct task *t);
+bool rt_event_abandon(act_shard *sh, struct task *t);
+bool rt_queue_abandon_put(act_shard *sh, struct task *t);
+bool rt_queue_abandon_get(act_shard *sh, struct task *t);
+bool rt_queue_abandon_join(act_shard *sh, struct task *t);
+bool rt_stream_abandon_emit(act_shard *sh, struct task *t);
+bool rt_stream_abandon_next(act_shard *sh, struct task *t);
+/* The first waiter of a list, taken off it; NULL: none. */
+static inline struct task *rt_waiter_shift(struct link *waiters)
+{
+	struct link *l = list_pop_front(waiters);
+	return l != NULL ? LIST_ENTRY(l, struct task, wait) : NULL;
+}
+/* Wakes all with the same result. */
+static inline void rt_waiters_wake(act_shard *sh, struct link *waiters, int result)
+{
+	struct task *t;
+	while ((t = rt_waiter_shift(waiters)) != NULL)
+		rt_task_wake(sh, t, result);
+}
 
 void rt_timers_run(act_shard *sh);
 /* Takes what other threads left; true if there was something. */

@@ -8,7 +8,7 @@
 
 #include "run/actor.h"
 
-/* sent + posted = delivered + dead + dropped + bounced + queued, over all shards of a mesh. */
+/* sent = delivered + dead + dropped + queued, over all shards of a mesh. */
 #define ACT_STATS_LIST(X)                                                                          \
 	X(sent)	     /* user messages accepted into a mailbox, an inbox or a way out */            \
 	X(delivered) /* handed to a behaviour, a receiver, taken */                                \
@@ -26,6 +26,7 @@
 	X(cancels)                                                                                 \
 	X(timeouts)                                                                                \
 	X(restarts)                                                                                \
+	X(dead_items)	/* queue items lost with their consumers */                                \
 	X(leaked_items) /* queue items got, not done at a normal end */                            \
 	X(turns)                                                                                   \
 	X(polls)                                                                                   \
@@ -38,10 +39,12 @@ typedef struct act_stats {
 #define X(name) uint64_t name;
 	ACT_STATS_LIST(X)
 #undef X
-	uint64_t live, queued, cells_in_use;
+	uint64_t live, queued;
 } act_stats;
 
 void act_stats_read(const act_shard *sh, act_stats *ret);
+/* Cells of messages and signals in use. Owning thread. */
+uint64_t act_stats_cells(const act_shard *sh);
 
 struct act_row {
 	act_id id, parent;

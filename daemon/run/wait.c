@@ -33,6 +33,14 @@ const struct wait_row rt_wait_row[WAIT_KINDS] = {
 	[WAIT_NEXT] = {"child", NULL, rt_group_leave_wait, NULL},
 	[WAIT_JOIN] = {"join", NULL, rt_group_leave_wait, NULL},
 	[WAIT_ENDING] = {"children", NULL, NULL, NULL},
+	[WAIT_SEM] = {"semaphore", rt_sem_abandon, NULL, NULL},
+	[WAIT_LOCK] = {"lock", rt_lock_abandon, NULL, rt_lock_waits_for},
+	[WAIT_EVENT] = {"event", rt_event_abandon, NULL, NULL},
+	[WAIT_PUT] = {"put", rt_queue_abandon_put, NULL, NULL},
+	[WAIT_GET] = {"get", rt_queue_abandon_get, NULL, NULL},
+	[WAIT_QUEUE_JOIN] = {"queue join", rt_queue_abandon_join, NULL, NULL},
+	[WAIT_EMIT] = {"demand", rt_stream_abandon_emit, NULL, NULL},
+	[WAIT_ITEM] = {"item", rt_stream_abandon_next, NULL, NULL},
 };
 
 /* ---- sleep, yield ---- */
