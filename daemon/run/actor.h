@@ -85,6 +85,7 @@ struct act_sig {
 enum {
 	ACT_CLASS_WANTS_ASK_GONE = 1,
 	ACT_CLASS_TRAPS_EXIT = 2,
+	ACT_CLASS_STOP_IS_CANCEL = 4, /* act_stop comes as ACT_SIG_CANCEL */
 };
 
 enum act_overflow { ACT_REJECT, ACT_DROP_NEW, ACT_DROP_OLD };

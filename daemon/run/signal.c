@@ -106,7 +106,7 @@ void rt_kill_actor(act_shard *sh, struct actor *a)
 /* A task is stopped by cancelling it: it has no "after the last message". */
 void rt_stop_actor(act_shard *sh, struct actor *a)
 {
-	if (rt_is_task(a)) {
+	if (rt_is_task(a) || (a->cls->flags & ACT_CLASS_STOP_IS_CANCEL) != 0) {
 		rt_cancel_actor(sh, a, ACT_WHY_CANCEL);
 		return;
 	}
