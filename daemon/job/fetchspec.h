@@ -53,7 +53,9 @@ struct fetch_resolve {
 };
 
 struct fetch_spec {
-	struct slice url;    /* as given, not normalised; has passed url_parse */
+	/* As given, not normalised. What a job file spells out has passed url_parse; what items
+	 * and references bring has not: whoever sends it parses it anyway. */
+	struct slice url;
 	struct slice method; /* a token; GET, or POST if there is a body and none was said */
 	const struct fetch_header *header;
 	uint32_t n_header;
@@ -109,6 +111,7 @@ struct fetch_tmpl {
 	const struct fetch_spec *fixed;	   /* no references: complete; else NULL */
 	const struct fetch_spec *defaults; /* defaults.fetch over the built-in ones, no url */
 	const json_t *source;		   /* if not fixed: the string or object with references */
+	const struct interp_env *last;	   /* the variables, as in struct tmpl */
 	/* The payload is exactly "${name}" of the each right around it: the item is the fetch. */
 	bool is_item_only;
 };

@@ -51,8 +51,9 @@ struct spec_dur {
 };
 
 struct spec_value {
-	const json_t *json; /* NULL: absent */
-	bool has_refs;	    /* else json is the value itself */
+	const json_t *json;	       /* NULL: absent */
+	bool has_refs;		       /* else json is the value itself */
+	const struct interp_env *last; /* the variables, as in struct tmpl */
 };
 
 /* Duration in ms. INVALID (also for what the text turns out to be), NOT_FOUND, NOMEM, TOO_LARGE. */
@@ -120,14 +121,16 @@ struct each_spec {
 	bool is_fetch_item;
 };
 
+struct exec_env {
+	struct slice name;
+	struct tmpl value;
+};
+
 struct exec_spec {
 	const struct tmpl *argv;
 	uint32_t n_argv;
 	const struct tmpl *input; /* stdin; NULL: none */
-	const struct exec_env {
-		struct slice name;
-		struct tmpl value;
-	} * env;
+	const struct exec_env *env;
 	uint32_t n_env;
 	struct spec_dur timeout; /* ms 0: none */
 };

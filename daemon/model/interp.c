@@ -11,7 +11,7 @@
 
 /* What the references of one rendering have brought so far, against INTERP_MAX_BYTES. */
 struct render {
-	const struct interp_env *env;
+	const struct interp_env *env, *last;
 	struct interp_error *e;
 	size_t budget;
 };
@@ -46,6 +46,8 @@ static enum err fail_memory(struct render *r)
 static enum err find(struct render *r, const struct tmpl_part *p, struct interp_value *ret)
 {
 	enum err e = interp_env_lookup(r->env, p->text, ret);
+	if (e == ERR_NOT_FOUND)
+		e = interp_env_lookup(r->last, p->text, ret);
 	if (e == ERR_NOT_FOUND)
 		return fail(r, e, p, "there is no value of that name here");
 	if (e != ERR_OK)
@@ -86,8 +88,7 @@ static enum err add_text(struct render *r, const struct tmpl_part *p, struct byt
 	return ERR_OK;
 }
 
-/* Whether text, the beginning of a URL, holds its whole authority (RFC 3986 3.2). */
-static bool authority_is_over(struct slice text)
+bool interp_authority_is_over(struct slice text)
 {
 	const char *colon = memmem(text.p, text.n, "://", 3);
 	if (colon == NULL)
@@ -126,7 +127,7 @@ static enum err render_text(struct render *r, const struct tmpl *t, struct bytes
 		else if ((e = add_text(r, p, &value)) != ERR_OK)
 			break;
 		else if (t->use == TMPL_URL && begin < out->n &&
-			 authority_is_over((struct slice){out->p + begin, out->n - begin}))
+			 interp_authority_is_over((struct slice){out->p + begin, out->n - begin}))
 			add_encoded(out, bytes_slice(&value));
 		else
 			bytes_add_slice(out, bytes_slice(&value));
@@ -274,20 +275,20 @@ static enum err render_tree(struct render *r, const json_t *v, unsigned depth, j
 enum err tmpl_render_text(const struct tmpl *t, const struct interp_env *env, struct bytes *out,
 			  struct interp_error *e)
 {
-	struct render r = {.env = env, .e = e, .budget = INTERP_MAX_BYTES};
+	struct render r = {env, t->last, e, INTERP_MAX_BYTES};
 	return render_text(&r, t, out);
 }
 
 enum err tmpl_render_value(const struct tmpl *t, const struct interp_env *env, json_t **ret,
 			   struct interp_error *e)
 {
-	struct render r = {.env = env, .e = e, .budget = INTERP_MAX_BYTES};
+	struct render r = {env, t->last, e, INTERP_MAX_BYTES};
 	return render_value(&r, t, ret);
 }
 
-enum err interp_render_json(const json_t *v, const struct interp_env *env, json_t **ret,
-			    struct interp_error *e)
+enum err interp_render_json(const json_t *v, const struct interp_env *env,
+			    const struct interp_env *last, json_t **ret, struct interp_error *e)
 {
-	struct render r = {.env = env, .e = e, .budget = INTERP_MAX_BYTES};
+	struct render r = {env, last, e, INTERP_MAX_BYTES};
 	return render_tree(&r, v, 0, ret);
 }

@@ -24,6 +24,8 @@
 #define INTERP_MAX_POINTER 1024
 #define INTERP_MAX_DEPTH   64 /* of a rendered value */
 
+struct interp_env;
+
 enum tmpl_kind {
 	TMPL_LITERAL, /* no reference: part[0].text is the text, escapes undone */
 	TMPL_VALUE,   /* one reference and nothing else: keeps the type */
@@ -45,6 +47,8 @@ struct tmpl {
 	uint32_t n_part;
 	const struct tmpl_part *part;
 	struct slice source; /* as it was written */
+	/* Asked for what the surroundings of a rendering do not know: variables. NULL: nobody. */
+	const struct interp_env *last;
 };
 
 struct interp_error {
@@ -61,6 +65,8 @@ enum err tmpl_parse(struct arena *a, struct slice text, enum tmpl_use use, struc
 		    struct interp_error *e);
 /* Whether the text has "${" in it at all, so that it has to be parsed. */
 bool tmpl_has_mark(struct slice text);
+/* Whether text, the beginning of a URL, holds its whole authority (RFC 3986 3.2). */
+bool interp_authority_is_over(struct slice text);
 bool interp_name_valid(struct slice name);
 
 /* A value of the surroundings: JSON, or a plain text that stands for a JSON string. */
@@ -88,12 +94,12 @@ enum err tmpl_render_text(const struct tmpl *t, const struct interp_env *env, st
 enum err tmpl_render_value(const struct tmpl *t, const struct interp_env *env, json_t **ret,
 			   struct interp_error *e);
 /*
- * v with every reference in every string of it replaced (member names are left alone), as a new
- * reference of something that must not be changed. What the references bring is bounded:
- * INTERP_MAX_BYTES in all, INTERP_MAX_DEPTH.
+ * v (with last as struct tmpl has it) with every reference in every string of it replaced (member
+ * names are left alone), as a new reference of something that must not be changed. What the
+ * references bring is bounded: INTERP_MAX_BYTES in all, INTERP_MAX_DEPTH.
  */
-enum err interp_render_json(const json_t *v, const struct interp_env *env, json_t **ret,
-			    struct interp_error *e);
+enum err interp_render_json(const json_t *v, const struct interp_env *env,
+			    const struct interp_env *last, json_t **ret, struct interp_error *e);
 /* Whether any string of v holds "${". */
 bool interp_json_has_mark(const json_t *v);
 /* OK, NOT_FOUND, NOMEM: the value of a name, asked from the inside out. */
