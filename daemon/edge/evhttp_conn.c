@@ -185,12 +185,13 @@ enum err conn_send(struct conn *c, const struct conn_request *r, const struct co
 	return conn_begin(c);
 }
 
-void conn_turn(struct conn *c)
+void conn_turn(struct conn *c, bool has_room)
 {
 	if (c->rx == RX_BROKEN || c->engine == ENGINE_FAILED)
 		return;
 	conn_out_turn(c);
-	conn_pump(c);
+	if (has_room)
+		conn_pump(c);
 }
 
 /* ---- outcome ---- */

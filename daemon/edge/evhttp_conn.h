@@ -71,8 +71,8 @@ enum err conn_send(struct conn *c, const struct conn_request *r, const struct co
 		   void *call);
 /* Start, or go on with, the streamed body. */
 void conn_stream(struct conn *c);
-/* After a wake, or when the consumer can take more. */
-void conn_turn(struct conn *c);
+/* After a wake. has_room: the consumer can take payload. */
+void conn_turn(struct conn *c, bool has_room);
 
 enum conn_state { CONN_BUSY, CONN_COMPLETE, CONN_FAILED };
 
