@@ -1,0 +1,107 @@
+/*
+ * ask -- see ask.h.
+ */
+#include "client/ask.h"
+
+#include "client/say.h"
+#include "proto/jsontree.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ANSWER_TIMEOUT_MS 60000
+
+enum status ask_open_at(const struct args *a, const char *address, struct muster **ret)
+{
+	const struct muster_options o = {
+		.address = address,
+		.tls = {.ca_file = a->global[OPTION_CACERT],
+			.cert_file = a->global[OPTION_CERT],
+			.key_file = a->global[OPTION_KEY]},
+	};
+	struct muster *m = NULL;
+	enum muster_status s = muster_open(&m, &o);
+	if (s == MUSTER_OK) {
+		*ret = m;
+		return STATUS_OK;
+	}
+	if (m == NULL)
+		say("out of memory");
+	else if (s == MUSTER_INVALID)
+		say("%s", muster_message(m));
+	else
+		say("%s; start one with `systemctl start musterd`%s", muster_message(m),
+		    a->command == COMMAND_FETCH || a->command == COMMAND_SUBMIT
+			    ? " or use --standalone"
+			    : "");
+	muster_close(m);
+	return STATUS_NO_DAEMON;
+}
+
+enum status ask_open(const struct args *a, struct muster **ret)
+{
+	return ask_open_at(a, a->global[OPTION_SOCKET], ret);
+}
+
+enum status ask_failed(const struct muster *m, const char *method, enum muster_status s,
+		       const struct muster_reply *r)
+{
+	switch (s) {
+	case MUSTER_REFUSED:
+		say("%s (%s)", r->message, r->kind);
+		return status_of_kind(r->kind);
+	case MUSTER_INVALID:
+		say("%s: %s", method, muster_message(m));
+		return STATUS_USAGE;
+	default:
+		say("%s: %s at %s", method, muster_message(m), muster_address(m));
+		return STATUS_NO_DAEMON;
+	}
+}
+
+enum status ask(struct muster *m, const char *method, json_t *params, json_t **ret)
+{
+	struct bytes text = {.limit = 0};
+	struct muster_reply r = {.id = 0};
+	struct jsonscan_error error;
+	const struct jsonscan_limits limits = {.values = UINT32_MAX};
+	if (params != NULL)
+		jsontree_add(&text, params);
+	json_decref(params);
+	enum muster_status s = muster_call(m, method, params != NULL ? bytes_cstr(&text) : NULL,
+					   ANSWER_TIMEOUT_MS, &r);
+	bytes_fini(&text);
+	if (s != MUSTER_OK)
+		return ask_failed(m, method, s, &r);
+	if (jsontree_parse((struct slice){r.result, r.n_result}, &limits, ret, &error) == ERR_OK)
+		return STATUS_OK;
+	say("%s: the answer makes no sense: %s", method, error.text);
+	return STATUS_NO_DAEMON;
+}
+
+enum status ask_print(const struct bytes *text)
+{
+	size_t done = 0;
+	while (done < text->n) {
+		ssize_t n = write(STDOUT_FILENO, text->p + done, text->n - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			say("cannot write to standard output: %s", strerror(errno));
+			return STATUS_FAILED;
+		}
+		done += (size_t)n;
+	}
+	return STATUS_OK;
+}
+
+enum status ask_print_json(const json_t *tree)
+{
+	struct bytes text = {.limit = 0};
+	jsontree_add(&text, tree);
+	bytes_add_byte(&text, '\n');
+	enum status s = ask_print(&text);
+	bytes_fini(&text);
+	return s;
+}
