@@ -31,6 +31,7 @@ struct outcome {
 	struct failure *error; /* FAILED: a reference; also of a cancelled one: why, or NULL */
 	json_t *value;	       /* a reference; NULL: none, or nobody can ask for it */
 	uint64_t n_failed;     /* leaves below that failed and are not handled */
+	uint64_t n_handled;    /* leaves below that failed and were handled */
 };
 
 void outcome_fini(struct outcome *o);

@@ -1,0 +1,22 @@
+/*
+ * collect -- the list of values of a scope with an id: by index, at most COLLECT_BYTES as text.
+ * Beyond that the list is given up, and the scope has no value. Threads: none of its own.
+ */
+#pragma once
+
+#include "job/outcome.h"
+
+#define COLLECT_BYTES (1u << 20)
+
+struct collect {
+	json_t *list; /* NULL: given up, or never begun */
+	size_t n_bytes;
+};
+
+/* n: elements known beforehand; they are null until put. */
+void collect_init(struct collect *c, uint64_t n);
+/* Takes the value out of the outcome; a failure becomes {"error":…}. */
+void collect_put(struct collect *c, uint64_t index, struct outcome *o);
+/* The list, now the caller's. */
+json_t *collect_take(struct collect *c);
+void collect_fini(struct collect *c);

@@ -1,0 +1,344 @@
+#include "job/mods.h"
+
+#include "base/rng.h"
+#include "job/recall.h"
+#include "job/verb.h"
+#include "model/retry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FINALLY_NS (10 * NS_PER_S)
+
+struct mods {
+	act_co when_co, finally_co, catch_co, timeout_co, retry_co;
+	int rc;
+	act_scope *timeout, *shield;
+	int64_t timeout_ms;
+	bool timed_out;
+	uint32_t attempt, clause;
+	int64_t until_ns;
+	struct outcome kept;	 /* of the body, while handlers or `finally` run */
+	struct outcome handlers; /* sums of what handlers left */
+	struct failure *rest;	 /* what no clause has taken yet */
+	struct failure *joined;	 /* what handlers failed with */
+	struct names names;	 /* error or outcome */
+	struct task *sub;	 /* handler or `finally` */
+};
+
+bool mods_has(const struct node *n)
+{
+	return n->when != NULL || n->finally != NULL || n->n_catch > 0 || n->has_timeout ||
+	       n->n_with > 0 || (n->retry != NULL && n->verb != VERB_FETCH);
+}
+
+bool mods_refuse(const struct node *n, const char **ret_name)
+{
+	*ret_name = "with";
+	return n->n_with > 0;
+}
+
+void mods_free(struct mods *m)
+{
+	if (m == NULL)
+		return;
+	outcome_fini(&m->kept);
+	failure_drop(m->rest);
+	failure_drop(m->joined);
+	names_fini(&m->names);
+	free(m);
+}
+
+/* ---- retry: of other verbs than fetch ---- */
+
+static struct retry_policy policy_of(const struct retry_spec *s)
+{
+	return (struct retry_policy){.attempts = (uint32_t)s->attempts,
+				     .backoff_ms = s->backoff_ms,
+				     .max_ms = s->max_ms,
+				     .has_on = s->has_on,
+				     .on_is_here = s->on_is_here,
+				     .kinds = s->on_kinds,
+				     .statuses = s->on_statuses};
+}
+
+/* What stands below is forgotten: it runs anew. */
+static bool wants_another(struct task *t, uint32_t attempt)
+{
+	const struct retry_spec *s = t->node->retry;
+	if (t->out.state != OUTCOME_FAILED || attempt >= (uint32_t)s->attempts)
+		return false;
+	return !s->has_on || kindset_has(s->on_kinds, failure_kind(t->out.error));
+}
+
+static void prepare_again(struct task *t)
+{
+	const struct verb_ops *ops = verb_ops(t->node->verb);
+	struct outcome sums = {0};
+	task_handled(t, t->out.n_failed);
+	sums.n_handled = t->out.n_handled;
+	if (ops->fini != NULL)
+		ops->fini(t);
+	memset(t->frame, 0, ops->frame_size);
+	outcome_fini(&t->out);
+	task_sum(t, &sums);
+}
+
+static int retry_step(act_self *self, void *task)
+{
+	struct task *t = task;
+	struct mods *m = t->mods;
+	CO_BEGIN(&m->retry_co);
+	for (;;) {
+		CO_CALL(&m->retry_co, m->rc, verb_ops(t->node->verb)->step, t);
+		m->attempt++;
+		if (t->node->retry == NULL || t->node->verb == VERB_FETCH ||
+		    !wants_another(t, m->attempt))
+			break;
+		struct retry_policy p = policy_of(t->node->retry);
+		int64_t wait_ns = retry_backoff_ms(&p, m->attempt, act_rng(self)) * NS_PER_MS;
+		m->until_ns = act_now_ns(self) + wait_ns;
+		task_waits(t, TASK_WAITS_BACKOFF, act_now_ns(self), m->until_ns);
+		CO_AWAIT(&m->retry_co, m->rc, act_sleep_until(self, m->until_ns));
+		if (m->rc != ACT_OK)
+			break; /* it stays failed as it is */
+		prepare_again(t);
+	}
+	CO_END(&m->retry_co);
+}
+
+/* ---- timeout ---- */
+
+/* The smaller of what was stored and what is said, in nanoseconds. */
+static int64_t time_left(struct task *t)
+{
+	char path[TASK_PATH_MAX], text[32];
+	struct slice at = task_path_in(t, path), data;
+	int64_t ns = t->mods->timeout_ms * NS_PER_MS, wall_ns;
+	int64_t wall_now = clock_wall_ns(t->env->clock);
+	if (!recall_get(t->env->recall, at, RECALL_DEADLINE, &wall_ns, &data)) {
+		int n = snprintf(text, sizeof(text), "%lld", (long long)ns);
+		recall_put(t->env, at, RECALL_DEADLINE, wall_now + ns,
+			   (struct slice){text, (size_t)n});
+		return ns;
+	}
+	int64_t kept = strtoll(data.p, NULL, 10);
+	if (kept < ns)
+		ns = kept;
+	if (wall_ns - wall_now < ns)
+		ns = wall_ns - wall_now;
+	return ns > 0 ? ns : 0;
+}
+
+static bool timeout_open(act_self *self, struct task *t)
+{
+	struct interp_env env = names_env(t->names);
+	struct interp_error e = {0};
+	if (spec_dur_render(&t->node->timeout, &env, &t->mods->timeout_ms, &e) != ERR_OK) {
+		task_fail(t, KIND_REQUEST_INVALID, "timeout: %s", e.sentence);
+		return false;
+	}
+	t->mods->timeout = act_scope_open(self, time_left(t));
+	if (t->mods->timeout == NULL)
+		task_fail(t, KIND_MEMORY, "no memory for a scope");
+	return t->mods->timeout != NULL;
+}
+
+static void timeout_close(act_self *self, struct task *t)
+{
+	bool timed_out = false;
+	act_scope_close(self, t->mods->timeout, ACT_OK, &timed_out);
+	t->mods->timeout = NULL;
+	if (timed_out && t->out.state == OUTCOME_CANCELLED)
+		task_fail(t, KIND_DEADLINE, "not done within its timeout of %lld ms",
+			  (long long)t->mods->timeout_ms);
+}
+
+static int timeout_step(act_self *self, void *task)
+{
+	struct task *t = task;
+	struct mods *m = t->mods;
+	CO_BEGIN(&m->timeout_co);
+	if (t->node->has_timeout && !timeout_open(self, t))
+		return ACT_OK;
+	CO_CALL(&m->timeout_co, m->rc, retry_step, t);
+	if (m->timeout != NULL)
+		timeout_close(self, t);
+	CO_END(&m->timeout_co);
+}
+
+/* ---- catch ---- */
+
+static bool clause_takes(const void *ctx, enum kind kind)
+{
+	const struct catch_clause *c = ctx;
+	return kind != KIND_CANCELLED && kindset_has(c->kinds, kind);
+}
+
+/* The handler of the next clause that takes a part; false: no clause is left. */
+static bool catch_next(struct task *t)
+{
+	struct mods *m = t->mods;
+	while (m->rest != NULL && m->clause < t->node->n_catch) {
+		const struct catch_clause *c = &t->node->catch[m->clause++];
+		struct failure *others = NULL;
+		struct failure *taken = failure_split(m->rest, clause_takes, c, &others);
+		failure_drop(m->rest);
+		m->rest = others;
+		if (taken == NULL)
+			continue;
+		names_fini(&m->names);
+		names_init(&m->names, t->names, SLICE_LIT("error"));
+		m->names.value = failure_json(taken);
+		failure_drop(taken);
+		m->sub = task_new(t->env, c->run, t, &m->names);
+		if (m->sub != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* A handler that fails joins what no clause took. */
+static void catch_fold(struct task *t)
+{
+	struct mods *m = t->mods;
+	char path[TASK_PATH_MAX];
+	m->handlers.n_failed += m->sub->out.n_failed;
+	m->handlers.n_handled += m->sub->out.n_handled;
+	if (m->sub->out.state == OUTCOME_FAILED || m->sub->out.state == OUTCOME_CANCELLED) {
+		if (m->joined == NULL)
+			m->joined = failure_group_new(task_path_in(t, path));
+		failure_group_add(m->joined,
+				  m->sub->out.error != NULL
+					  ? failure_ref(m->sub->out.error)
+					  : failure_new(KIND_CANCELLED, task_path_in(t, path),
+							slice_of("cancelled"),
+							(struct slice){NULL, 0}));
+	} else {
+		json_decref(m->kept.value);
+		m->kept.value = json_incref(m->sub->out.value);
+	}
+	task_free(m->sub);
+	m->sub = NULL;
+}
+
+static void catch_ends(struct task *t)
+{
+	struct mods *m = t->mods;
+	if (m->rest == NULL && m->joined == NULL) {
+		task_handled(t, t->out.n_failed);
+		task_sum(t, &m->handlers);
+		task_ok(t, m->kept.value);
+		m->kept.value = NULL;
+		return;
+	}
+	task_sum(t, &m->handlers);
+	if (m->joined == NULL) {
+		task_fail_with(t, m->rest);
+	} else {
+		if (m->rest != NULL)
+			failure_group_add(m->joined, m->rest);
+		task_fail_with(t, m->joined);
+		m->joined = NULL;
+	}
+	m->rest = NULL;
+}
+
+static int catch_step(act_self *self, void *task)
+{
+	struct task *t = task;
+	struct mods *m = t->mods;
+	CO_BEGIN(&m->catch_co);
+	CO_CALL(&m->catch_co, m->rc, timeout_step, t);
+	if (t->node->n_catch == 0 || t->out.state != OUTCOME_FAILED)
+		return ACT_OK;
+	m->rest = failure_ref(t->out.error);
+	while (catch_next(t)) {
+		CO_CALL(&m->catch_co, m->rc, task_step, m->sub);
+		catch_fold(t);
+	}
+	catch_ends(t);
+	CO_END(&m->catch_co);
+}
+
+/* ---- finally ---- */
+
+static void finally_begin(act_self *self, struct task *t)
+{
+	struct mods *m = t->mods;
+	m->kept = t->out;
+	t->out = (struct outcome){0};
+	names_init(&m->names, t->names, SLICE_LIT("outcome"));
+	m->names.value = json_pack("{s:s}", "state", outcome_state_text(m->kept.state));
+	if (m->kept.error != NULL)
+		json_object_set_new(m->names.value, "error", failure_json(m->kept.error));
+	if (m->kept.value != NULL)
+		json_object_set(m->names.value, "value", m->kept.value);
+	m->shield = act_scope_shield(self, FINALLY_NS);
+	m->sub = task_new(t->env, t->node->finally, t, &m->names);
+}
+
+/* Its failure is appended, and fails what had succeeded. */
+static void finally_fold(struct task *t)
+{
+	struct mods *m = t->mods;
+	char path[TASK_PATH_MAX];
+	struct failure *f = m->sub->out.error;
+	t->out = m->kept;
+	m->kept = (struct outcome){0};
+	task_sum(t, &m->sub->out);
+	if (!outcome_is_ok(&m->sub->out) && f != NULL) {
+		struct failure *late = failure_in_phase(f, "cleanup");
+		struct failure *all = failure_group_new(task_path_in(t, path));
+		if (t->out.state == OUTCOME_FAILED)
+			failure_group_add(all, failure_ref(t->out.error));
+		failure_group_add(all, late);
+		if (t->out.state != OUTCOME_CANCELLED)
+			task_fail_with(t, all);
+		else
+			failure_drop(all);
+	}
+	task_free(m->sub);
+	m->sub = NULL;
+}
+
+static int finally_step(act_self *self, void *task)
+{
+	struct task *t = task;
+	struct mods *m = t->mods;
+	char path[TASK_PATH_MAX];
+	CO_BEGIN(&m->finally_co);
+	if (t->node->finally != NULL)
+		recall_put(t->env, task_path_in(t, path), RECALL_FINALLY, 0, SLICE_LIT(""));
+	CO_CALL(&m->finally_co, m->rc, catch_step, t);
+	if (t->node->finally == NULL)
+		return ACT_OK;
+	finally_begin(self, t);
+	if (m->sub != NULL) {
+		CO_CALL(&m->finally_co, m->rc, task_step, m->sub);
+		finally_fold(t);
+	}
+	if (m->shield != NULL)
+		act_scope_close(self, m->shield, ACT_OK, NULL);
+	CO_END(&m->finally_co);
+}
+
+/* ---- when ---- */
+
+int mods_step(act_self *self, void *task)
+{
+	struct task *t = task;
+	if (t->mods == NULL && (t->mods = calloc(1, sizeof(*t->mods))) == NULL) {
+		task_fail(t, KIND_MEMORY, "no memory for modifiers");
+		return ACT_OK;
+	}
+	struct mods *m = t->mods;
+	CO_BEGIN(&m->when_co);
+	if (t->node->when != NULL && !names_hold(t->node->when, NULL, t->names)) {
+		t->out.state = OUTCOME_SKIPPED;
+		return ACT_OK;
+	}
+	CO_CALL(&m->when_co, m->rc, finally_step, t);
+	CO_END(&m->when_co);
+}

@@ -1,0 +1,50 @@
+/*
+ * recall -- what an earlier life of the job left in the store: facts by path, cursors of its
+ * eaches. The interpreter runs as ever; leaves that find their outcome here end with it at once.
+ *
+ * Facts of leaves that ended are handed out in the order of their seq where that matters: a leaf
+ * asks, and waits until every fact with a smaller seq that somebody waits for has been handed out.
+ * Threads: the job's shard.
+ */
+#pragma once
+
+#include "job/outcome.h"
+#include "job/results.h"
+#include "run/task.h"
+
+struct recall;
+struct store_cursor;
+struct store_fact;
+
+/* What a fact is about: its n. */
+enum recall_fact {
+	RECALL_OUTCOME,	 /* data: recall_outcome_write; a leaf or a shielded part ended */
+	RECALL_DEADLINE, /* at: wall instant; data: nanoseconds that were left */
+	RECALL_DUE,	/* at: wall instant until which a sleep or back-off lasts; data: attempts */
+	RECALL_FINALLY, /* a task with `finally` was entered */
+};
+
+struct recall *recall_new(struct jobenv *env);
+void recall_free(struct recall *r);
+/* While loading. Copies. Errors: NOMEM. */
+enum err recall_fact_add(struct recall *r, const struct store_fact *f);
+enum err recall_cursor_add(struct recall *r, const struct store_cursor *c);
+/* Items that chunks after the snapshots finished. Errors: NOMEM, INVALID. */
+enum err recall_done_add(struct recall *r, struct slice done);
+bool recall_is_empty(const struct recall *r);
+
+/* The outcome of the leaf at path if it has ended before; *ret is the caller's. */
+bool recall_outcome(struct recall *r, struct slice path, struct outcome *ret);
+/* Moves the cursor of the each at path into *c (path filled in by the caller). False: none. */
+bool recall_cursor(struct recall *r, struct slice path, struct results_cursor *c);
+/* Wall instant and data of another fact. False: none. data is valid while the recall lives. */
+bool recall_get(const struct recall *r, struct slice path, enum recall_fact n, int64_t *ret_wall_ns,
+		struct slice *ret_data);
+
+/* Puts the fact of a leaf's end into the commit that is being filled. */
+enum err recall_put_outcome(struct jobenv *env, struct slice path, const struct outcome *o);
+/* Any other fact; it goes with the next commit. */
+enum err recall_put(struct jobenv *env, struct slice path, enum recall_fact n, int64_t wall_ns,
+		    struct slice data);
+/* All facts at path and below are of no use any more. */
+void recall_drop_tree(struct jobenv *env, struct slice path);

@@ -1,0 +1,197 @@
+#include "job/verb_each.h"
+
+#include "job/feed.h"
+#include "job/recall.h"
+#include "job/verb.h"
+#include "run/sync.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW_LEAST 256
+#define WINDOW_MOST  4096
+
+struct results_cursor *each_cursor(struct task *each)
+{
+	return &((struct each_frame *)(void *)each->frame)->cursor;
+}
+
+static bool only_fetches(void *ctx, const struct node *n)
+{
+	bool *only = ctx;
+	const uint32_t slow = 1u << VERB_SLEEP | 1u << VERB_EXEC | 1u << VERB_TAKE |
+			      1u << VERB_WAIT | 1u << VERB_PUT;
+	if (slow >> n->verb & 1u)
+		*only = false;
+	return *only;
+}
+
+uint32_t each_window(const struct node *n)
+{
+	bool only = true;
+	int64_t c = n->u.each.concurrency, w = 4 * c;
+	node_walk(n->u.each.run, only_fetches, &only);
+	if (!only)
+		return (uint32_t)c;
+	if (w > WINDOW_MOST)
+		w = WINDOW_MOST;
+	if (w < WINDOW_LEAST)
+		w = WINDOW_LEAST;
+	return (uint32_t)(w > c ? w : c);
+}
+
+/* ---- begin ---- */
+
+static bool open_cursor(struct each_frame *e, struct task *t)
+{
+	char path[TASK_PATH_MAX];
+	struct slice at = task_path_in(t, path);
+	char *copy = malloc(at.n + 1);
+	if (copy == NULL)
+		return false;
+	memcpy(copy, at.p, at.n);
+	e->cursor.path = (struct slice){copy, at.n};
+	list_init(&e->cursor.link);
+	cursor_init(&e->cursor.cursor);
+	if (recall_cursor(t->env->recall, at, &e->cursor))
+		e->index = cursor_watermark(&e->cursor.cursor);
+	return true;
+}
+
+static bool begin(act_self *self, struct each_frame *e, struct task *t)
+{
+	const struct each_spec *s = &t->node->u.each;
+	e->t = t;
+	e->window = each_window(t->node);
+	e->room = act_event_new(t->env->shard);
+	if (e->room == NULL || !open_cursor(e, t)) {
+		task_fail(t, KIND_MEMORY, "no memory for an each");
+		return false;
+	}
+	if (!each_source_open(e))
+		return false;
+	if (!children_open(self, &e->c, t,
+			   s->mode == EACH_GROUP ? CHILDREN_FAIL_FAST : CHILDREN_ALL))
+		return false;
+	children_recall(&e->c, &e->cursor.tally);
+	results_cursor_add(t->env->results, &e->cursor);
+	if (t->wants_value)
+		collect_init(&e->values, e->n_source);
+	act_event_set(e->room);
+	if (s->mode == EACH_GROUP && e->c.n_failed > 0)
+		children_cancel(self, &e->c, ACT_WHY_SIBLING);
+	return true;
+}
+
+/* ---- as items end ---- */
+
+/* An item of several leaves is marked once it has ended; the facts of its leaves go then. */
+static void mark(struct each_frame *e, struct task *item)
+{
+	char path[TASK_PATH_MAX];
+	struct done_mark m = {.index = item->index};
+	if (item->is_marked || item->out.state == OUTCOME_NONE)
+		return;
+	if (item->out.state == OUTCOME_FAILED)
+		m.kind = failure_kind(item->out.error);
+	else if (item->out.state == OUTCOME_CANCELLED)
+		m.kind = KIND_CANCELLED;
+	m.n_failed = (uint32_t)item->out.n_failed;
+	m.n_handled = (uint32_t)item->out.n_handled;
+	results_mark(item->env->results, &e->cursor, &m);
+	recall_drop_tree(item->env, task_path_in(item, path));
+}
+
+static void item_ended(struct each_frame *e, struct task *item)
+{
+	struct jobenv *env = e->t->env;
+	mark(e, item);
+	if (e->t->wants_value)
+		collect_put(&e->values, item->index, &item->out);
+	if (e->t->up == NULL)
+		results_turn_ends(env->results, item->index);
+	task_free(item);
+	env->n_open--;
+	if (--e->n_open < e->window)
+		act_event_set(e->room);
+	if (e->t->node->u.each.in.kind == SOURCE_FEED)
+		feed_watermark(env->feed, cursor_watermark(&e->cursor.cursor));
+}
+
+/* ---- end ---- */
+
+static bool too_few(const struct each_frame *e)
+{
+	return (int64_t)e->c.n_ok < e->t->node->u.each.min_ok;
+}
+
+/* Items that are known and were never launched, because it was cancelled. */
+static void count_unstarted(struct each_frame *e)
+{
+	struct jobenv *env = e->t->env;
+	bool is_feed = e->t->node->u.each.in.kind == SOURCE_FEED;
+	uint64_t known = is_feed ? feed_next(env->feed) : e->n_source;
+	uint64_t rest = known > e->index ? known - e->index : 0;
+	env->tally.not_started += rest * verb_leaves(e->t->node->u.each.run);
+	env->n_expected -= rest < env->n_expected ? rest : env->n_expected;
+}
+
+static void each_ends(act_self *self, struct each_frame *e, struct task *t)
+{
+	bool is_cancelled;
+	bool is_group = t->node->u.each.mode == EACH_GROUP;
+	children_close(self, &e->c, &is_cancelled);
+	list_remove(&e->cursor.link);
+	task_sum(t, &e->c.below);
+	count_unstarted(e);
+	if (t->out.state == OUTCOME_FAILED)
+		return; /* its source failed */
+	if (is_group && e->c.n_failed > 0)
+		task_fail_with(t, children_errors(&e->c));
+	else if (is_cancelled)
+		task_cancelled(self, t);
+	else if (is_group && e->c.n_cancelled + e->c.n_never > 0)
+		task_fail(t, KIND_CANCELLED, "an item was cancelled");
+	else if (too_few(e) && e->c.n_failed > 0)
+		task_fail_with(t, children_errors(&e->c));
+	else if (too_few(e))
+		task_fail(t, KIND_GROUP, "%llu items succeeded, min_ok is %lld",
+			  (unsigned long long)e->c.n_ok, (long long)t->node->u.each.min_ok);
+	else
+		task_ok(t, collect_take(&e->values));
+}
+
+int verb_each_step(act_self *self, void *task)
+{
+	struct task *t = task;
+	struct each_frame *e = (void *)t->frame;
+	CO_BEGIN(&e->co);
+	if (!begin(self, e, t))
+		return ACT_OK;
+	task_waits(t, TASK_WAITS_CHILDREN, act_now_ns(self), 0);
+	if (!each_feeder_start(self, e))
+		task_fail(t, KIND_MEMORY, "no memory for a task");
+	for (;;) {
+		CO_CALL(&e->co, e->rc, children_next, &e->c);
+		if (e->c.got == NULL)
+			break;
+		item_ended(e, e->c.got);
+	}
+	each_ends(self, e, t);
+	CO_END(&e->co);
+}
+
+void verb_each_fini(struct task *t)
+{
+	struct each_frame *e = (void *)t->frame;
+	children_fini(&e->c);
+	collect_fini(&e->values);
+	if (e->cursor.path.p != NULL) {
+		list_remove(&e->cursor.link);
+		cursor_fini(&e->cursor.cursor);
+		free((void *)(uintptr_t)e->cursor.path.p);
+	}
+	json_decref(e->list);
+	if (e->room != NULL)
+		act_event_free(e->room);
+}

@@ -1,0 +1,275 @@
+/*
+ * The feeder of an each: takes items from the source, drops those that `where` does not want,
+ * launches the others while the window, the reader and the user allow it.
+ */
+#include "job/feed.h"
+#include "job/results.h"
+#include "job/verb.h"
+#include "job/verb_each.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LAUNCHES_PER_TURN 64
+
+struct feeder {
+	act_co co;
+	int rc;
+	struct each_frame *e;
+	struct slice line;
+	json_t *value; /* of a list or range: borrowed or own */
+	uint32_t n;
+	struct feed_load load;
+};
+
+bool each_source_runs(enum source_kind k)
+{
+	return k == SOURCE_LIST || k == SOURCE_RANGE || k == SOURCE_FEED;
+}
+
+/* ---- sources that are known as a whole ---- */
+
+static bool open_list(struct each_frame *e, const struct source *s)
+{
+	struct interp_env env = names_env(e->t->names);
+	struct interp_error err = {0};
+	if (spec_value_render(&s->value, &env, &e->list, &err) != ERR_OK) {
+		task_fail(e->t, KIND_REQUEST_INVALID, "in: %s", err.sentence);
+		return false;
+	}
+	if (!json_is_array(e->list)) {
+		task_fail(e->t, KIND_REQUEST_INVALID, "in: it is not a list");
+		return false;
+	}
+	e->n_source = json_array_size(e->list);
+	return true;
+}
+
+static bool open_range(struct each_frame *e, const struct source *s)
+{
+	struct interp_env env = names_env(e->t->names);
+	struct interp_error err = {0};
+	char sentence[128] = "";
+	json_t *v = NULL;
+	e->range = s->range;
+	if (!s->has_range) {
+		enum err rc = spec_value_render(&s->value, &env, &v, &err);
+		if (rc == ERR_OK)
+			rc = spec_range_read(v, &e->range, sentence);
+		json_decref(v);
+		if (rc != ERR_OK) {
+			task_fail(e->t, KIND_REQUEST_INVALID, "in: %s%s", err.sentence, sentence);
+			return false;
+		}
+	}
+	e->n_source = spec_range_count(&e->range);
+	return true;
+}
+
+bool each_source_open(struct each_frame *e)
+{
+	const struct source *s = &e->t->node->u.each.in;
+	bool ok = s->kind == SOURCE_FEED;
+	if (s->kind == SOURCE_LIST)
+		ok = open_list(e, s);
+	else if (s->kind == SOURCE_RANGE)
+		ok = open_range(e, s);
+	if (ok)
+		e->t->env->n_expected += e->n_source > e->index ? e->n_source - e->index : 0;
+	return ok;
+}
+
+static enum feed_got take_known(struct feeder *f, uint64_t index)
+{
+	struct each_frame *e = f->e;
+	if (index >= e->n_source)
+		return FEED_END;
+	if (e->list != NULL)
+		f->value = json_incref(json_array_get(e->list, index));
+	else
+		f->value = json_integer(e->range.from + (int64_t)index * e->range.step);
+	return f->value != NULL ? FEED_ITEM : FEED_EMPTY;
+}
+
+/* The next item that is not done yet. */
+static enum feed_got take(struct feeder *f)
+{
+	struct each_frame *e = f->e;
+	while (cursor_is_done(&e->cursor.cursor, e->index))
+		e->index++;
+	if (e->t->node->u.each.in.kind == SOURCE_FEED)
+		return feed_take(e->t->env->feed, e->index, &f->line);
+	return take_known(f, e->index);
+}
+
+/* ---- launching ---- */
+
+static bool is_wanted(struct feeder *f)
+{
+	const struct cond *where = f->e->t->node->u.each.where;
+	if (where == NULL)
+		return true;
+	if (f->value == NULL)
+		f->value = json_loadb(f->line.p, f->line.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	return names_hold(where, f->value, f->e->t->names);
+}
+
+static void drop(struct feeder *f)
+{
+	struct each_frame *e = f->e;
+	cursor_done(&e->cursor.cursor, (struct cursor_range){e->index, e->index + 1});
+	if (e->t->up == NULL)
+		results_turn_ends(e->t->env->results, e->index);
+	e->index++;
+}
+
+static struct task *item_new(struct feeder *f)
+{
+	struct each_frame *e = f->e;
+	const struct each_spec *s = &e->t->node->u.each;
+	struct task *item = task_new(e->t->env, s->run, e->t, NULL);
+	if (item == NULL)
+		return NULL;
+	names_init(&item->item, e->t->names, s->as);
+	item->names = &item->item;
+	item->index = e->index;
+	if (f->value != NULL) {
+		item->item.value = json_incref(f->value);
+		return item;
+	}
+	item->raw = malloc(f->line.n + 1);
+	if (item->raw == NULL) {
+		task_free(item);
+		return NULL;
+	}
+	memcpy(item->raw, f->line.p, f->line.n);
+	item->item.raw = (struct slice){item->raw, f->line.n};
+	return item;
+}
+
+/* False: no memory now. */
+static bool launch(act_self *self, struct feeder *f)
+{
+	struct each_frame *e = f->e;
+	struct task *item = item_new(f);
+	uint64_t index;
+	if (item == NULL)
+		return false;
+	if (e->index >= e->cursor.cursor.next &&
+	    cursor_launch(&e->cursor.cursor, &index) != ERR_OK) {
+		task_free(item);
+		return false;
+	}
+	e->index++;
+	e->n_open++;
+	e->t->env->n_open++;
+	if (e->n_open >= e->window)
+		act_event_clear(e->room);
+	children_go(self, &e->c, item);
+	return true;
+}
+
+static void forget_item(struct feeder *f)
+{
+	json_decref(f->value);
+	f->value = NULL;
+	if (f->e->t->env->n_expected > 0)
+		f->e->t->env->n_expected--;
+}
+
+/* False: it could not be started now. */
+static bool start_or_drop(act_self *self, struct feeder *f)
+{
+	bool ok = true;
+	if (is_wanted(f))
+		ok = launch(self, f);
+	else
+		drop(f);
+	if (ok)
+		forget_item(f);
+	return ok;
+}
+
+static act_event *reader_room(struct feeder *f)
+{
+	struct jobenv *env = f->e->t->env;
+	results_check_room(env->results);
+	return results_room(env->results);
+}
+
+/* A step: until one more may start. */
+static int await_leave(act_self *self, struct feeder *f)
+{
+	struct task *t = f->e->t;
+	if (!act_event_is_set(f->e->room))
+		return act_event_wait(self, f->e->room);
+	if (!act_event_is_set(t->env->go)) {
+		task_waits(t, TASK_WAITS_RESUME, act_now_ns(self), 0);
+		return act_event_wait(self, t->env->go);
+	}
+	if (!act_event_is_set(reader_room(f))) {
+		task_waits(t, TASK_WAITS_READER, act_now_ns(self), 0);
+		return act_event_wait(self, reader_room(f));
+	}
+	return ACT_OK;
+}
+
+static bool may_launch(struct feeder *f)
+{
+	return act_event_is_set(f->e->room) && act_event_is_set(f->e->t->env->go) &&
+	       act_event_is_set(reader_room(f));
+}
+
+static int feeder_step(act_self *self, void *frame)
+{
+	struct feeder *f = frame;
+	enum feed_got got;
+	CO_BEGIN(&f->co);
+	for (;;) {
+		while (!may_launch(f)) {
+			CO_AWAIT(&f->co, f->rc, await_leave(self, f));
+			if (f->rc != ACT_OK)
+				return ACT_OK;
+		}
+		if (act_is_cancelled(self))
+			return ACT_OK;
+		task_waits(f->e->t, TASK_WAITS_CHILDREN, act_now_ns(self), 0);
+		got = take(f);
+		if (got == FEED_END)
+			return ACT_OK;
+		if (got == FEED_LOAD) {
+			f->load = (struct feed_load){.f = f->e->t->env->feed};
+			CO_CALL(&f->co, f->rc, feed_load, &f->load);
+			if (f->rc != ACT_OK)
+				return ACT_OK;
+			continue;
+		}
+		if (got == FEED_EMPTY) {
+			task_waits(f->e->t, TASK_WAITS_ITEMS, act_now_ns(self), 0);
+			CO_AWAIT(&f->co, f->rc,
+				 act_event_wait(self, feed_more(f->e->t->env->feed)));
+			if (f->rc != ACT_OK)
+				return ACT_OK;
+			continue;
+		}
+		if (!start_or_drop(self, f)) {
+			json_decref(f->value);
+			f->value = NULL;
+			CO_AWAIT(&f->co, f->rc, act_sleep(self, 100 * NS_PER_MS));
+			if (f->rc != ACT_OK)
+				return ACT_OK;
+		}
+		if (++f->n % LAUNCHES_PER_TURN == 0) {
+			CO_AWAIT(&f->co, f->rc, act_yield(self));
+			if (f->rc != ACT_OK)
+				return ACT_OK;
+		}
+	}
+	CO_END(&f->co);
+}
+
+bool each_feeder_start(act_self *self, struct each_frame *e)
+{
+	struct feeder f = {.e = e};
+	return children_help(self, &e->c, feeder_step, &f, sizeof(f));
+}
