@@ -51,6 +51,8 @@ enum err ordered_insert(struct ordered *o, size_t place, void *item)
 void ordered_remove(struct ordered *o, size_t place, size_t n)
 {
 	CHECK(place + n <= o->n);
+	if (n == 0)
+		return;
 	memmove(o->at + place, o->at + place + n, (o->n - place - n) * sizeof(*o->at));
 	o->n -= n;
 }

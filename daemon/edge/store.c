@@ -212,6 +212,12 @@ size_t store_batch_bytes(const struct store_batch *b)
 	return n;
 }
 
+/* After these the conditions of later ops in the batch would not hold any more. */
+static bool is_last(const struct store_op *op)
+{
+	return op->kind == STORE_JOB_FORGET || op->kind == STORE_PRUNE;
+}
+
 static bool batch_fits(const struct store_batch *b)
 {
 	size_t total = 0;
@@ -219,6 +225,7 @@ static bool batch_fits(const struct store_batch *b)
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct op_text t[OP_TEXTS];
 		size_t n_texts = op_texts(&b->op[i], t);
+		CHECK(b->op[i].kind < STORE_OP_KINDS && (i + 1 == b->n || !is_last(&b->op[i])));
 		for (size_t k = 0; k < n_texts; k++) {
 			total += t[k].text.n;
 			if (t[k].text.n > t[k].max || total > STORE_BATCH_BYTES)

@@ -176,11 +176,12 @@ enum store_op_kind {
 	/* .ref: gone for every query at once; rows and bodies go by and by (PRUNE). Refused:
 	   NOT_FOUND. */
 	STORE_JOB_FORGET,
-	/* .feed. A chunk with the same first stays as it was. Refused: FULL as JOB_PUT. */
+	/* .feed. A chunk with the same first stays as it was. Refused: NOT_FOUND; FULL below the
+	 * low-water mark. */
 	STORE_FEED_ADD,
 	/* .range: forgets feed chunks wholly below n; the one with is_eof stays. */
 	STORE_FEED_DROP,
-	/* .fact: puts or replaces. */
+	/* .fact: puts or replaces. Refused: NOT_FOUND. */
 	STORE_FACT_PUT,
 	/* .range: the fact at path and n. */
 	STORE_FACT_DROP,
@@ -190,12 +191,13 @@ enum store_op_kind {
 	STORE_CHUNK_ADD,
 	/* .ack: results up to seq may be dropped. Never goes back. Refused: NOT_FOUND. */
 	STORE_ACK,
-	/* .cursor: puts or replaces. */
+	/* .cursor: puts or replaces. Refused: NOT_FOUND. */
 	STORE_CURSOR_PUT,
 	/* .key: puts or replaces; .counter.name says which one KEY_DROP takes away. */
 	STORE_KEY_PUT,
 	STORE_KEY_DROP,
-	/* .body. Syncs the directory of bodies first. Raises the counter "body" to its id. */
+	/* .body. Syncs the directory of bodies first. Raises the counter "body" to its id. Refused:
+	 * NOT_FOUND. */
 	STORE_BODY_PUT,
 	/* .hold: by (name, session). */
 	STORE_HOLD_PUT,
@@ -293,7 +295,8 @@ struct store_mem {
 	struct store_block *block;
 };
 
-/* Ops that happen together or not at all. All texts they point to must live as long as it does. */
+/* Ops that happen together or not at all. JOB_FORGET and PRUNE come last in theirs. All texts they
+ * point to must live as long as it does. */
 struct store_batch {
 	uint64_t tag;	/* the caller's own */
 	bool is_urgent; /* do not wait for more to commit with it; store_apply does not care */

@@ -82,6 +82,26 @@ static enum err check_ack(const struct check *c)
 	return check_there(c, c->op->ack.job);
 }
 
+static enum err check_feed(const struct check *c)
+{
+	return check_there(c, c->op->feed.job);
+}
+
+static enum err check_fact(const struct check *c)
+{
+	return check_there(c, c->op->fact.job);
+}
+
+static enum err check_cursor(const struct check *c)
+{
+	return check_there(c, c->op->cursor.job);
+}
+
+static enum err check_body(const struct check *c)
+{
+	return check_there(c, c->op->body.job);
+}
+
 static enum err check_opid(const struct check *c)
 {
 	const struct store_opid *o = ordered_get(&c->s->opid, mem_cmp_opid, &c->op->opid);
@@ -96,7 +116,9 @@ static enum err (*const check_op[STORE_OP_KINDS])(const struct check *) = {
 	[STORE_JOB_PUT] = check_job_put,     [STORE_JOB_STATE] = check_state,
 	[STORE_JOB_COMMAND] = check_command, [STORE_JOB_FORGET] = check_forget,
 	[STORE_CHUNK_ADD] = check_chunk,     [STORE_ACK] = check_ack,
-	[STORE_OPID_PUT] = check_opid,
+	[STORE_OPID_PUT] = check_opid,	     [STORE_FEED_ADD] = check_feed,
+	[STORE_FACT_PUT] = check_fact,	     [STORE_CURSOR_PUT] = check_cursor,
+	[STORE_BODY_PUT] = check_body,
 };
 
 /* ---- effects ---- */
@@ -207,8 +229,6 @@ static enum err do_fact_put(struct mem_store *s, struct store_op *op)
 	struct slice *const texts[] = {&f.path, &f.kind, &f.data};
 	struct mem_job *j = mem_job_find(s, f.job);
 
-	if (j == NULL)
-		return ERR_OK;
 	return put(&j->fact, mem_cmp_fact, &op->fact, mem_record(&f, sizeof(f), texts, 3), true);
 }
 
@@ -244,8 +264,6 @@ static enum err do_feed_add(struct mem_store *s, struct store_op *op)
 	struct slice *const texts[] = {&f.path, &f.lines};
 	struct mem_job *j = mem_job_find(s, f.job);
 
-	if (j == NULL)
-		return ERR_OK;
 	return put(&j->feed, mem_cmp_feed, &op->feed, mem_record(&f, sizeof(f), texts, 2), false);
 }
 
@@ -358,8 +376,6 @@ static enum err do_cursor_put(struct mem_store *s, struct store_op *op)
 	struct slice *const texts[] = {&c.path, &c.gaps};
 	struct mem_job *j = mem_job_find(s, c.job);
 
-	if (j == NULL)
-		return ERR_OK;
 	return put(&j->cursor, mem_cmp_cursor, &op->cursor.path,
 		   mem_record(&c, sizeof(c), texts, 2), true);
 }
@@ -383,8 +399,6 @@ static enum err do_body_put(struct mem_store *s, struct store_op *op)
 	struct mem_job *j = mem_job_find(s, op->body.job);
 	enum err e;
 
-	if (j == NULL)
-		return ERR_OK;
 	e = put(&j->body, mem_cmp_body, &op->body.id,
 		mem_record(&op->body, sizeof(op->body), NULL, 0), true);
 	if (e != ERR_OK)

@@ -73,6 +73,7 @@ static enum err transact(struct sq_store *s, struct store_batch *const *batch, s
 
 	s->pending_bytes = 0;
 	s->must_sync_bodies = false;
+	s->known_job = 0;
 	s->n_dead = 0;
 	if (e == ERR_OK)
 		e = apply_all(s, batch, n);

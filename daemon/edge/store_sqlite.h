@@ -38,6 +38,7 @@ struct sq_store {
 	uint64_t body_counter, body_counter_stored;
 	int wal_pages, wal_mark_pages;
 	int64_t pending_bytes; /* what used_bytes changes by at commit */
+	uint64_t known_job;    /* seen in this transaction and not forgotten since; 0: none */
 	bool must_sync_bodies;
 	uint64_t *dead_body; /* to be removed after the commit */
 	size_t n_dead, cap_dead;

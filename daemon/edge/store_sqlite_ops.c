@@ -130,10 +130,41 @@ static enum err check_forget(const struct check *c, enum err *ret_verdict)
 	return check_job_there(c, c->op->ref.job, ret_verdict);
 }
 
+/* Many ops in a row are of one job: it is looked up once. */
+static enum err check_part(const struct check *c, uint64_t job, enum err *ret_verdict)
+{
+	enum err e;
+
+	if (c->s->known_job == job)
+		return ERR_OK;
+	e = check_job_there(c, job, ret_verdict);
+	if (e == ERR_OK && *ret_verdict == ERR_OK)
+		c->s->known_job = job;
+	return e;
+}
+
 static enum err check_feed(const struct check *c, enum err *ret_verdict)
 {
-	*ret_verdict = c->s->disk.is_low ? ERR_FULL : ERR_OK;
-	return ERR_OK;
+	enum err e = check_part(c, c->op->feed.job, ret_verdict);
+
+	if (*ret_verdict == ERR_OK && c->s->disk.is_low)
+		*ret_verdict = ERR_FULL;
+	return e;
+}
+
+static enum err check_fact(const struct check *c, enum err *ret_verdict)
+{
+	return check_part(c, c->op->fact.job, ret_verdict);
+}
+
+static enum err check_cursor(const struct check *c, enum err *ret_verdict)
+{
+	return check_part(c, c->op->cursor.job, ret_verdict);
+}
+
+static enum err check_body(const struct check *c, enum err *ret_verdict)
+{
+	return check_part(c, c->op->body.job, ret_verdict);
 }
 
 static enum err check_chunk(const struct check *c, enum err *ret_verdict)
@@ -178,6 +209,9 @@ static enum err (*const check_op[STORE_OP_KINDS])(const struct check *, enum err
 	[STORE_CHUNK_ADD] = check_chunk,
 	[STORE_ACK] = check_ack,
 	[STORE_OPID_PUT] = check_opid,
+	[STORE_FACT_PUT] = check_fact,
+	[STORE_CURSOR_PUT] = check_cursor,
+	[STORE_BODY_PUT] = check_body,
 };
 
 /* ---- effects ---- */
@@ -315,6 +349,7 @@ static enum err do_command(struct sq_store *s, struct store_op *op)
 
 static enum err do_forget(struct sq_store *s, struct store_op *op)
 {
+	s->known_job = 0;
 	return do_one_job(s, SQ_JOB_FORGET, op->ref.job);
 }
 
@@ -507,6 +542,7 @@ static enum err do_counter_put(struct sq_store *s, struct store_op *op)
 
 static enum err do_prune(struct sq_store *s, struct store_op *op)
 {
+	s->known_job = 0;
 	return sq_prune(s, &op->prune);
 }
 
