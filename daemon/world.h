@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "actor/events.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/loop.h"
@@ -60,25 +61,52 @@ struct world {
 	struct config *config;			   /* the daemon owns it from daemon_new on */
 	const struct config_source *config_source; /* NULL: cannot be reloaded */
 	uint32_t own_uid;
+	uint32_t pid;
 	const char *version;
+	const char *libraries;	     /* their versions, for people; NULL: not told */
 	const char *control_address; /* for people */
 	const char *state_dir;	     /* for people; NULL: none */
 };
 
+/* Classes of offloaded work: each has its own bound in the pool. */
+enum house_work {
+	HOUSE_WORK_WRITE, /* the store's writer: one at a time */
+	HOUSE_WORK_READ,  /* the store's reader: one at a time */
+	HOUSE_WORK_FILE,  /* body files */
+	HOUSE_WORK_PARSE, /* long texts */
+	HOUSE_WORKS
+};
+
+struct house;
+
+/* What actors may ask of the daemon around them. */
+struct house_ops {
+	/* Whole or not at all; *why says what is wrong, or what needs a restart. */
+	enum err (*reload)(struct house *h, act_self *self, struct bytes *why);
+	/* As SIGTERM. */
+	void (*drain)(struct house *h);
+	/* Work would be lost or repeated: the process has to end, non-zero. */
+	void (*fatal)(struct house *h, const char *why);
+};
+
 /* act_user(self) of every actor. Ids are 0 until the actor has been spawned. */
 struct house {
+	const struct house_ops *ops;
 	const struct world *world;
 	const struct clock *clock;
 	const struct log *log;
 	struct config *config; /* the one in force; replaced as a whole by a reload */
 	act_shard *shard;
+	struct ctlsock *control_sock;
+	struct events events;
+	int64_t started_ns; /* mono */
+	bool is_draining;
 	act_id store;	 /* actor/store.h: durable */
 	act_id memory;	 /* actor/store.h: volatile */
 	act_id limiter;	 /* actor/limiter.h */
 	act_id hosts;	 /* actor/host.h: the directory of origins */
 	act_id jobs;	 /* actor/jobs.h: the directory of jobs, admission */
 	act_id sessions; /* actor/session.h */
-	act_id events;	 /* actor/events.h */
 	act_id control;	 /* actor/control.h */
 };
 

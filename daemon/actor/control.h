@@ -14,6 +14,7 @@
 #include "run/actor.h"
 
 struct ctlsock;
+struct doorbell;
 
 #define CONTROL_WAIT_MAX_MS	25000
 #define CONTROL_PARKED_PER_CONN 48
@@ -24,10 +25,12 @@ struct call;
 
 /* What the table says about a method. */
 enum {
-	CONTROL_MUTATING = 1,	    /* takes op_id: the same caller and id get the same answer */
-	CONTROL_MAY_WAIT = 2,	    /* takes wait_ms; not in a batch */
-	CONTROL_ADMIN_ONLY = 4,	    /* root, the daemon's own uid, `admins` */
-	CONTROL_NOT_VIA_GATEWAY = 8 /* denied to requests that bear hop words */
+	CONTROL_MUTATING = 1,	     /* takes op_id: the same caller and id get the same answer */
+	CONTROL_MAY_WAIT = 2,	     /* takes wait_ms; not in a batch */
+	CONTROL_ADMIN_ONLY = 4,	     /* root, the daemon's own uid, `admins` */
+	CONTROL_NOT_VIA_GATEWAY = 8, /* denied to requests that bear hop words */
+	CONTROL_NEW_WORK = 16,	     /* refused while draining */
+	CONTROL_RECORDS_OPID = 32,   /* what it does commits its op_id in the same breath */
 };
 
 /* Begins to answer: `call` is the handler's until it is finished with call_ok or call_fail
@@ -47,13 +50,14 @@ const struct control_method *control_methods(size_t *ret_n);
 
 /* To control. */
 enum {
-	CONTROL_REQUESTS = 0x0100, /* from the loop: requests wait in the ctlsock */
-	CONTROL_GONE,		   /* from the loop: uint64_t, a connection that ended */
-	CONTROL_DRAIN,		   /* from the daemon: answer what is parked, refuse new work */
+	CONTROL_RING = 0x0100, /* doorbell: requests wait in the ctlsock, or a connection ended */
+	CONTROL_DRAIN,	       /* daemon: from now on nothing new is taken */
+	CONTROL_CLOSE,	       /* daemon: what is parked is answered `closed` */
 };
 
 struct control_args {
 	struct ctlsock *ctlsock;
+	struct doorbell *bell; /* its CONTROL_RING comes here */
 };
 
 extern const act_class control_class;
