@@ -66,7 +66,7 @@ static enum dechunk_state on_size(struct dechunk *d, char c)
 	}
 	if (d->digits == 0)
 		return malformed(d, "a chunk of the answer has no size");
-	if (c == 'x' || c == 'X')
+	if ((c == 'x' || c == 'X') && d->left == 0)
 		return malformed(d, "a chunk size of the answer is not hexadecimal");
 	if (c == '\n')
 		return size_done(d);

@@ -36,7 +36,7 @@ struct rawd {
 	uint16_t port;
 	struct peer *peer[MAX_CONNECTIONS];
 	size_t n_peer, n_requests;
-	struct rawd_reply *reply;
+	struct rawd_reply **reply;
 	size_t n_reply, next_reply;
 	bool resumed, stopped;
 };
@@ -127,7 +127,7 @@ static void on_request(struct peer *p)
 		p->head_from += head_n;
 		return;
 	}
-	p->now = &r->reply[r->next_reply++];
+	p->now = r->reply[r->next_reply++];
 	p->at = 0;
 	p->body_until = p->head_from + head_n + p->now->body_first;
 	p->head_from = p->now->keep_rest ? SIZE_MAX / 2 : p->body_until;
@@ -223,8 +223,10 @@ void rawd_free(struct rawd *r)
 		bytes_fini(&r->peer[i]->got);
 		free(r->peer[i]);
 	}
-	for (size_t i = 0; i < r->n_reply; i++)
-		free((void *)(uintptr_t)r->reply[i].bytes.p);
+	for (size_t i = 0; i < r->n_reply; i++) {
+		free((void *)(uintptr_t)r->reply[i]->bytes.p);
+		free(r->reply[i]);
+	}
 	free(r->reply);
 	evconnlistener_free(r->listener);
 	SSL_CTX_free(r->tls);
@@ -238,16 +240,15 @@ uint16_t rawd_port(const struct rawd *r)
 
 void rawd_add(struct rawd *r, const struct rawd_reply *reply)
 {
-	for (size_t i = 0; i < r->n_peer; i++)
-		CHECK(r->peer[i]->now == NULL || r->peer[i]->bev == NULL);
-	r->reply = realloc(r->reply, (r->n_reply + 1) * sizeof(*r->reply));
-	CHECK(r->reply != NULL);
-	struct rawd_reply *mine = &r->reply[r->n_reply++];
-	*mine = *reply;
+	struct rawd_reply *mine = malloc(sizeof(*mine));
 	char *copy = malloc(reply->bytes.n + 1);
-	CHECK(copy != NULL);
-	memcpy(copy, reply->bytes.p, reply->bytes.n);
+	r->reply = realloc(r->reply, (r->n_reply + 1) * sizeof(*r->reply));
+	CHECK(r->reply != NULL && mine != NULL && copy != NULL);
+	*mine = *reply;
+	if (reply->bytes.n > 0)
+		memcpy(copy, reply->bytes.p, reply->bytes.n);
 	mine->bytes.p = copy;
+	r->reply[r->n_reply++] = mine;
 }
 
 void rawd_say(struct rawd *r, const char *bytes, size_t piece, enum rawd_then then)
@@ -258,7 +259,14 @@ void rawd_say(struct rawd *r, const char *bytes, size_t piece, enum rawd_then th
 void rawd_push(struct rawd *r, size_t i, struct slice bytes)
 {
 	CHECK(i < r->n_peer && r->peer[i]->bev != NULL);
-	bufferevent_write(r->peer[i]->bev, bytes.p, bytes.n);
+	struct bufferevent *bev = r->peer[i]->bev;
+	ssize_t n = 0;
+	if (evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+		n = r->tls == NULL
+			    ? write(bufferevent_getfd(bev), bytes.p, bytes.n)
+			    : SSL_write(bufferevent_openssl_get_ssl(bev), bytes.p, (int)bytes.n);
+	n = n < 0 ? 0 : n;
+	bufferevent_write(bev, bytes.p + n, bytes.n - (size_t)n);
 }
 
 void rawd_close_connection(struct rawd *r, size_t i)
