@@ -242,7 +242,8 @@ static void answer(act_shard *sh, uint64_t token, const act_msg *m)
 	}
 	act_msg *cell = t->ask.reply;
 	*cell = *m;
-	*t->ask.ret_m = t->granted = cell;
+	*t->ask.ret_m = cell;
+	rt_granted(t, GRANTED_MSG, cell);
 	close_question(t);
 	rt_task_wake(sh, t, ACT_OK);
 }

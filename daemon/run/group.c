@@ -205,7 +205,7 @@ static void tell_waiter(act_shard *sh, act_group *g)
 	if (t->wait_of == WAIT_NEXT && g->n_finished > 0) {
 		struct child *c = shift_finished(g);
 		child_to_result(c, t->w.next.ret);
-		t->granted_result = t->w.next.ret;
+		rt_granted(t, GRANTED_RESULT, t->w.next.ret);
 		rt_cell_free(sh, c);
 	} else if (g->live > 0) {
 		return;
@@ -272,7 +272,7 @@ int act_group_next(act_self *self, act_group *g, struct act_child_result *r)
 		rt_cell_free(sh, c);
 		int rc = rt_done(sh, t, ACT_OK);
 		if (rc == ACT_WAIT)
-			t->granted_result = r;
+			rt_granted(t, GRANTED_RESULT, r);
 		return rc;
 	}
 	if (g->live == 0)

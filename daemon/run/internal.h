@@ -174,6 +174,15 @@ extern const struct wait_row rt_wait_row[WAIT_KINDS];
 
 enum { TASK_STARTED = 1, TASK_CANCELLED = 2, TASK_ENDING = 4, TASK_TIMER_IS_LIMIT = 8 };
 
+/* What the end of a wait put into the task's hands: if it is killed before its step sees it, nobody
+ * else will free it. */
+enum granted {
+	GRANTED_NOTHING,
+	GRANTED_MSG, /* received; or refused by a queue, and so the task's again */
+	GRANTED_RESULT,
+	GRANTED_JOB, /* done; its argument is the task's again */
+};
+
 struct task {
 	act_step step;
 	act_scope *scope; /* innermost */
@@ -183,7 +192,8 @@ struct task {
 	uint32_t slot;
 	uint8_t wait_of;
 	uint8_t flags;
-	uint16_t spare;
+	uint8_t granted_is;
+	uint8_t spare;
 	int result;
 	int end_rc;
 	uint32_t frame_bytes;
@@ -199,9 +209,7 @@ struct task {
 	struct child *child;
 	act_err *err;
 	struct sysnode *exit_watch; /* of act_await_exit */
-	/* Given by the last wait and not yet seen by the step: freed if it is killed now. */
-	act_msg *granted;
-	struct act_child_result *granted_result;
+	void *granted;		    /* see granted_is */
 	/* What it waits for. */
 	union {
 		struct {
@@ -502,10 +510,14 @@ static inline int rt_park(act_shard *sh, struct task *t, enum wait_of kind)
 {
 	t->wait_of = (uint8_t)kind;
 	t->since_ns = sh->now_ns;
-	t->granted = NULL;
-	t->granted_result = NULL;
 	COUNT(sh, parked, 1);
 	return ACT_WAIT;
+}
+
+static inline void rt_granted(struct task *t, enum granted kind, void *what)
+{
+	t->granted_is = (uint8_t)kind;
+	t->granted = what;
 }
 
 /* The one end of a wait. The node must be off its list. */
@@ -522,11 +534,8 @@ static inline void rt_task_wake(act_shard *sh, struct task *t, int result)
 /* An operation that could be completed at once: rc, or a turn for the others first. */
 static inline int rt_done(act_shard *sh, struct task *t, int rc)
 {
-	if (__builtin_expect(--sh->budget > 0, 1)) {
-		t->granted = NULL;
-		t->granted_result = NULL;
+	if (__builtin_expect(--sh->budget > 0, 1))
 		return rc;
-	}
 	t->result = rc;
 	t->wait_of = WAIT_GRANTED;
 	rt_enqueue(sh, rt_task_actor(sh, t));
@@ -703,6 +712,8 @@ bool rt_inbox_is_empty(const act_shard *sh);
 void rt_shard_rouse(act_shard *sh);
 void rt_inbox_push(act_shard *sh, struct inbox_node *n);
 bool rt_offload_abandon(act_shard *sh, struct task *t);
+/* The task has seen the result; or is killed, and its argument goes. */
+void rt_offload_settle(struct act_job *job, bool is_killed);
 void rt_offload_done(act_shard *sh, struct act_job *job);
 
 /* What goes to other shards; see mesh. */

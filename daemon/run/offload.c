@@ -87,6 +87,14 @@ static void drop_arg(struct act_job *job)
 	free(job);
 }
 
+void rt_offload_settle(struct act_job *job, bool is_killed)
+{
+	if (is_killed)
+		drop_arg(job);
+	else
+		free(job);
+}
+
 void rt_offload_done(act_shard *sh, struct act_job *job)
 {
 	sh->n_jobs--;
@@ -101,12 +109,8 @@ void rt_offload_done(act_shard *sh, struct act_job *job)
 		return;
 	}
 	struct task *t = job->waiter;
-	int rc = job->rc;
-	if ((rt_task_actor(sh, t)->sig & SIG_KILL) != 0)
-		drop_arg(job);
-	else
-		free(job);
-	rt_task_wake(sh, t, rc);
+	rt_granted(t, GRANTED_JOB, job);
+	rt_task_wake(sh, t, job->rc);
 }
 
 /* Running and not to be abandoned: waited out, also by the killed, whose frame the work may use. */

@@ -142,6 +142,7 @@ bool rt_queue_abandon_put(act_shard *sh, struct task *t)
 {
 	(void)sh;
 	list_remove(&t->wait);
+	rt_granted(t, GRANTED_MSG, t->w.on.item);
 	return true;
 }
 
@@ -295,8 +296,11 @@ static void discard(act_queue *q)
 void act_queue_close(act_queue *q, bool is_discarding)
 {
 	q->is_closed = true;
-	rt_waiters_wake(q->sh, &q->putters, ACT_ECLOSED);
 	struct task *t;
+	while ((t = rt_waiter_shift(&q->putters)) != NULL) {
+		rt_granted(t, GRANTED_MSG, t->w.on.item);
+		rt_task_wake(q->sh, t, ACT_ECLOSED);
+	}
 	while ((t = rt_waiter_shift(&q->getters)) != NULL) {
 		rt_hold_free(q->sh, t->w.on.hold);
 		rt_task_wake(q->sh, t, ACT_ECLOSED);

@@ -39,7 +39,8 @@ static void pass(act_stream *s, act_msg *m)
 	struct task *t = s->waiting;
 	if (t != NULL) {
 		s->waiting = NULL;
-		*t->w.on.ret_item = t->granted = m;
+		*t->w.on.ret_item = m;
+		rt_granted(t, GRANTED_MSG, m);
 		rt_task_wake(s->sh, t, ACT_OK);
 		return;
 	}
@@ -81,8 +82,10 @@ static void refuse_emit(act_stream *s)
 {
 	struct task *t = s->emitting;
 	s->emitting = NULL;
-	if (t != NULL)
-		rt_task_wake(s->sh, t, ACT_ECLOSED);
+	if (t == NULL)
+		return;
+	rt_granted(t, GRANTED_MSG, t->w.on.item);
+	rt_task_wake(s->sh, t, ACT_ECLOSED);
 }
 
 static void end_consumer(act_shard *sh, struct hold *h, int rc)
@@ -167,6 +170,7 @@ bool rt_stream_abandon_emit(act_shard *sh, struct task *t)
 {
 	(void)sh;
 	((act_stream *)t->w.on.object)->emitting = NULL;
+	rt_granted(t, GRANTED_MSG, t->w.on.item);
 	return true;
 }
 
@@ -196,7 +200,7 @@ int act_stream_next(act_self *self, act_stream *s, act_msg **ret_item)
 		*ret_item = shift(s);
 		rc = rt_done(self->sh, t, ACT_OK);
 		if (rc == ACT_WAIT)
-			t->granted = *ret_item;
+			rt_granted(t, GRANTED_MSG, *ret_item);
 		return rc;
 	}
 	t->w.on.object = s;

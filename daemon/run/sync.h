@@ -70,7 +70,8 @@ uint32_t act_event_waiting(const act_event *e);
 /* cap >= 1; NULL: no memory, or cap = 0. */
 act_queue *act_queue_new(act_shard *sh, uint32_t cap);
 void act_queue_free(act_queue *q);
-/* Await room. The item is the queue's only on ACT_OK. ECLOSED. */
+/* Await room. The item is the queue's only on ACT_OK. ECLOSED. If the task is killed before it
+ * learns of a refusal, the item is dropped: no defer is needed for it. */
 int act_queue_put(act_self *self, act_queue *q, act_msg *item);
 int act_queue_try_put(act_self *self, act_queue *q, act_msg *item); /* EFULL, ECLOSED */
 /*
@@ -104,7 +105,8 @@ int act_stream_produce(act_self *self, act_stream *s);
 int act_stream_consume(act_self *self, act_stream *s);
 /* Demand for n more items. */
 void act_stream_request(act_stream *s, uint32_t n);
-/* Await demand, then the item is the stream's. ECLOSED: the consumer is gone. */
+/* Await demand, then the item is the stream's, as with act_queue_put. ECLOSED: the consumer is
+ * gone. */
 int act_stream_emit(act_self *self, act_stream *s, act_msg *item);
 /* The last word, once: rc ACT_OK = end. EBUG the second time. */
 int act_stream_end(act_self *self, act_stream *s, int rc);

@@ -77,15 +77,17 @@ act_id act_spawn_task(act_self *self, act_step step, size_t frame_size,
 
 /* ---- activation ---- */
 
-/* Killed between a grant and its step: nobody will see what was given. */
-static void free_granted(act_shard *sh, struct task *t)
+/* Its step sees what was granted; or it is killed, and nobody will. */
+static void settle_granted(act_shard *sh, struct task *t, bool is_killed)
 {
-	if (t->granted != NULL)
+	enum granted kind = (enum granted)t->granted_is;
+	t->granted_is = GRANTED_NOTHING;
+	if (kind == GRANTED_JOB)
+		rt_offload_settle(t->granted, is_killed);
+	else if (is_killed && kind == GRANTED_MSG)
 		rt_msg_free(sh, t->granted);
-	if (t->granted_result != NULL)
-		act_child_result_drop(t->granted_result);
-	t->granted = NULL;
-	t->granted_result = NULL;
+	else if (is_killed && kind == GRANTED_RESULT)
+		act_child_result_drop(t->granted);
 }
 
 static int first_step(act_shard *sh, struct task *t)
@@ -98,12 +100,11 @@ static int first_step(act_shard *sh, struct task *t)
 
 static int one_step(act_shard *sh, struct actor *a, struct task *t)
 {
-	if (__builtin_expect((a->sig & SIG_KILL) != 0, 0)) {
-		free_granted(sh, t);
+	bool is_killed = (a->sig & SIG_KILL) != 0;
+	if (t->granted_is != GRANTED_NOTHING)
+		settle_granted(sh, t, is_killed);
+	if (__builtin_expect(is_killed, 0))
 		return ACT_EKILLED;
-	}
-	t->granted = NULL;
-	t->granted_result = NULL;
 	if (__builtin_expect((t->flags & TASK_STARTED) == 0, 0))
 		return first_step(sh, t);
 	return t->step(&sh->self, rt_task_frame(t));
@@ -296,7 +297,8 @@ void rt_task_give_mail(act_shard *sh, struct actor *a)
 	act_msg *m = rt_mail_shift(a);
 	if (m->token != 0)
 		rt_ask_taken(sh, m);
-	*t->w.on.ret_item = t->granted = m;
+	*t->w.on.ret_item = m;
+	rt_granted(t, GRANTED_MSG, m);
 	a->received++;
 	COUNT(sh, delivered, 1);
 	rt_task_wake(sh, t, ACT_OK);

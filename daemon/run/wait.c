@@ -100,7 +100,7 @@ int act_recv(act_self *self, act_msg **ret_m)
 		*ret_m = m;
 		rc = rt_done(sh, t, ACT_OK);
 		if (rc == ACT_WAIT)
-			t->granted = m;
+			rt_granted(t, GRANTED_MSG, m);
 		return rc;
 	}
 	t->w.on.ret_item = ret_m;

@@ -1,0 +1,19 @@
+/*
+ * fakepool -- offloaded work without threads: each job begins and ends at times that a seed
+ * chooses, as calls of a fake loop. A job that has not begun can be withdrawn.
+ */
+#pragma once
+
+#include "base/rng.h"
+#include "run/offload.h"
+#include "tests/kit/fakeloop.h"
+
+struct fakepool {
+	struct act_offload_pool pool;
+	struct fakeloop *fake;
+	struct rng rng;
+	int64_t max_delay_ns; /* of the beginning and of the work, each */
+	unsigned n_run, n_withdrawn;
+};
+
+void fakepool_init(struct fakepool *p, struct fakeloop *fake, uint64_t seed, int64_t max_delay_ns);
