@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "edge/reqhead.h"
+#include "model/retry.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -139,7 +140,7 @@ static void on_head(void *arg, const struct head *h)
 	call->head_seen = true;
 	if (call->wait == WAIT_CONTINUE)
 		call_await(call, WAIT_BODY, call->timeouts.read_idle_ms);
-	conn_place(call->conn)->idle_limit_ms = h->keep_alive_ms;
+	conn_place(call->conn)->said_idle_ms = h->keep_alive_ms;
 	struct xhead head = {.status = h->status,
 			     .minor = h->minor,
 			     .reason = h->reason,
@@ -294,7 +295,7 @@ enum err call_init(struct xcall *call, const struct xreq *r)
 	call->timeouts = r->timeouts;
 	call->limits = with_defaults(r->limits);
 	call->to_head = slice_is(r->method, "HEAD");
-	call->idempotent = reqhead_is_idempotent(r->method);
+	call->idempotent = retry_is_repeatable(r->method);
 	call->decodes = r->decode;
 	call->fresh = r->fresh;
 	call->credit = r->credit_bytes;

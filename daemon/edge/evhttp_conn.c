@@ -1,6 +1,7 @@
 #include "edge/evhttp_conn_parts.h"
 
 #include "base/check.h"
+#include "model/reuse.h"
 
 #include <errno.h>
 #include <event2/bufferevent_ssl.h>
@@ -254,15 +255,20 @@ bool conn_failed_unheard(const struct conn *c)
 
 bool conn_release(struct conn *c)
 {
-	bool sent = c->tx == TX_OVER;
-	bool leftover = evbuffer_get_length(bufferevent_get_input(c->bev)) > 0;
-	bool fit = c->head.reusable && sent && !leftover && !c->dirty && !c->dead &&
-		   c->engine == ENGINE_DONE && !(c->dechunks && c->dechunk.ambiguous);
+	bool complete = c->engine == ENGINE_DONE && c->head.framing != FRAMING_CLOSE;
+	struct reuse_facts facts = {
+		.head_allows = c->head.reusable,
+		.body_complete = complete,
+		.request_sent = c->tx == TX_OVER,
+		.leftover = c->dirty || evbuffer_get_length(bufferevent_get_input(c->bev)) > 0,
+		.ambiguous = c->head.ambiguous || (c->dechunks && c->dechunk.ambiguous),
+		.closed = c->dead,
+	};
 	c->call = NULL;
 	c->hooks = NULL;
 	c->rx = RX_IDLE;
 	c->tx = TX_NONE;
-	return fit;
+	return reuse_allowed(&facts);
 }
 
 bool conn_is_quiet(struct conn *c)

@@ -98,6 +98,7 @@ struct conn_place {
 	struct link link;
 	void *key;
 	int64_t born_ns, idle_since_ns, idle_limit_ms;
+	int64_t said_idle_ms; /* by the server; -1: nothing */
 	uint32_t uses;
 };
 struct conn_place *conn_place(struct conn *c);

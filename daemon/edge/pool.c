@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/table.h"
+#include "model/reuse.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -179,8 +180,7 @@ void pool_put(struct pool *p, struct pool_key *k, struct conn *c)
 	struct conn_place *place = conn_place(c);
 	int64_t now = clock_mono_ns(p->clock);
 	place->idle_since_ns = now;
-	if (place->idle_limit_ms <= 0 || place->idle_limit_ms > p->limits.idle_ms)
-		place->idle_limit_ms = p->limits.idle_ms;
+	place->idle_limit_ms = reuse_idle_ms(place->said_idle_ms, p->limits.idle_ms);
 	if (is_old(p, place, now) || p->limits.total == 0) {
 		conn_close(c);
 		return;

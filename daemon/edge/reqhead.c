@@ -167,12 +167,3 @@ enum err reqhead_write(const struct xreq *r, struct bytes *out, bool *ret_stream
 	*ret_streams = r->body.kind != XBODY_NONE && !whole && body_size(r) != 0;
 	return out->err;
 }
-
-bool reqhead_is_idempotent(struct slice method)
-{
-	static const char *const safe[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
-	for (size_t i = 0; i < sizeof(safe) / sizeof(*safe); i++)
-		if (slice_is(method, safe[i]))
-			return true;
-	return false;
-}

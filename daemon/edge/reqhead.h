@@ -17,5 +17,3 @@
  * INVALID; NOMEM or TOO_LARGE of out.
  */
 enum err reqhead_write(const struct xreq *r, struct bytes *out, bool *ret_streams);
-/* GET HEAD OPTIONS TRACE PUT DELETE (RFC 9110 section 9.2.2). */
-bool reqhead_is_idempotent(struct slice method);
