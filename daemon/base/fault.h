@@ -57,7 +57,9 @@ enum err fault_arm(struct fault *f, const char *text);
 void fault_hit(struct fault *f, enum fault_point point);
 
 #ifdef FAULT_POINTS
-#define FAULT(f, name) fault_hit((f), FAULT_##name)
+#define FAULT(f, name)	   fault_hit((f), FAULT_##name)
+#define FAULT_AT(f, point) fault_hit((f), (point))
 #else
-#define FAULT(f, name) ((void)(f))
+#define FAULT(f, name)	   ((void)(f))
+#define FAULT_AT(f, point) ((void)(f), (void)(point))
 #endif

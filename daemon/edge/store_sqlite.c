@@ -21,6 +21,7 @@
 #define BUSY_MS		 10000
 #define TIDY_BUSY_MS	 50
 #define VACUUM_MIN_PAGES 4096
+#define RESTORE_EVERY	 64 /* commits between looks for room for the ballast */
 
 /* ---- transactions ---- */
 
@@ -131,8 +132,9 @@ static void after_commit(struct sq_store *s)
 	for (size_t i = 0; i < s->n_dead; i++)
 		(void)bodydir_remove(s->base.bodies, s->dead_body[i]);
 	s->n_dead = 0;
-	if (s->wal_pages >= wal_mark(s) || (!s->disk.has_ballast && !s->disk.is_low) ||
-	    s->pending_bytes < 0)
+	s->n_commits++;
+	if (s->wal_pages >= wal_mark(s) || s->pending_bytes < 0 ||
+	    (!s->disk.has_ballast && !s->disk.is_low && s->n_commits % RESTORE_EVERY == 0))
 		atomic_store(&s->is_untidy, true);
 }
 

@@ -36,6 +36,7 @@ struct sq_store {
 	atomic_bool is_low, is_untidy;
 	uint64_t job_counter, job_counter_stored;
 	uint64_t body_counter, body_counter_stored;
+	uint64_t n_commits;
 	int wal_pages, wal_mark_pages;
 	int64_t pending_bytes; /* what used_bytes changes by at commit */
 	uint64_t known_job;    /* seen in this transaction and not forgotten since; 0: none */
