@@ -71,7 +71,7 @@ struct limit_ask {
 	void *header_ctx;
 	struct limit_own own[LIMIT_OWN_MAX];
 	uint32_t n_own;
-	int64_t deadline_ns; /* clock of the shard; INT64_MAX: none */
+	int64_t deadline_ns; /* clock of the shard; 0 or INT64_MAX: none */
 	uint32_t attempt;    /* 1: the first; above, a retry budget may refuse it */
 	bool is_front;	     /* a redirect hop, or its token lapsed: before the others of its job */
 };
@@ -133,6 +133,9 @@ void limit_abandon(struct limit_ticket *t);
 struct limit_job_end {
 	uint64_t job;
 };
+
+/* The job has ended: its own keys go. Cannot fail, also from defers; without memory they stay. */
+void limit_job_ended(act_self *self, act_id limiter, uint64_t job);
 
 /* ---- what people ask ---- */
 
