@@ -1,12 +1,18 @@
 # Benchmarks: each prints a table and writes build/bench/NAME.json.
-BENCH_BIN := $(patsubst bench/%.c,$(BUILD)/bench-bin/%,$(wildcard bench/*.c))
-$(BUILD)/bench-bin/%: $(BUILD)/obj/bench/%.o $(call floor_libs,$(below_daemon)) $(call floor_libs,client)
+BENCH_BIN := $(patsubst bench/%.c,$(BUILD)/bench-bin/%,$(wildcard bench/*.c)) $(BUILD)/bench-bin/actors
+$(BUILD)/bench-bin/%: $(BUILD)/obj/bench/%.o $(call floor_libs,client $(below_daemon))
 	@mkdir -p $(@D)
 	$(Q)$(call link,$@,$^,-lnng)
+$(BUILD)/bench-bin/actors: $(call obj,$(filter-out %/muster_core.c,$(wildcard bench/actors/*.c))) $(call floor_libs,edge run model proto base)
+	@mkdir -p $(@D)
+	$(Q)$(call link,$@,$^,)
+$(BUILD)/obj/bench/actors/%.o: CPPFLAGS += -Ibench/actors
 
-.PHONY: bench bench-deps
+.PHONY: bench bench-deps bench-actors bench-%
 bench-deps:
 	$(Q)sh config/deps.sh --bench
 bench: bench-deps all $(BENCH_BIN) ## all benchmarks against their peers, as ratios in one run
 	$(Q)export MUSTER_BUILD=$(abspath $(BUILD)); set -e; for b in $(sort $(wildcard bench/*.py)); do \
 	  case $$b in */table.py) ;; *) echo "== $$b"; python3 $$b;; esac; done
+bench-actors: bench-deps $(BUILD)/bench-bin/actors ## the actor benchmarks only
+	$(Q)MUSTER_BUILD=$(abspath $(BUILD)) python3 bench/actors.py
