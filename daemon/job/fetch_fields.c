@@ -40,6 +40,13 @@ bool fetch_is_field_text(struct slice s)
 	return true;
 }
 
+void fetch_clean_text(char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			*s = '?';
+}
+
 /* ---- names and values, as an object or as pairs ---- */
 
 /* One name and value wherever it stood; at: of the value. */

@@ -36,7 +36,7 @@ static const struct field tls_field[] = {
 static const struct field_table tls_table = FIELD_TABLE("tls", tls_field);
 
 static const struct field fetch_field[] = {
-	F_STRING("url", FT, url, 1, URL_MAX, OPT, "http or https"),
+	F_STRING("url", FT, url, 0, URL_MAX, OPT, "http or https"),
 	F_STRING("method", FT, method, 1, 32, OPT, "GET, or POST with a body"),
 	F_CUSTOM("headers", FT, headers, keep_json, PAIRS_SCHEMA, OPT,
 		 "names and values; null removes a default one"),
@@ -78,7 +78,7 @@ static const struct field fetch_field[] = {
 		 "true: share the job's jar; an object puts cookies in"),
 	F_BOOL("cache", FT, cache, OPT, "use and fill the cache"),
 	F_BOOL("resume", FT, resume, OPT, "continue a partial body with a range"),
-	F_STRING("sha256", FT, sha256, 64, 64, OPT, "hexadecimal, of the decoded body"),
+	F_STRING("sha256", FT, sha256, 0, 64, OPT, "hexadecimal, of the decoded body"),
 	F_JSON("tag", FT, tag, OPT, "comes back in the result"),
 };
 const struct field_table fetch_table = FIELD_TABLE("fetch", fetch_field);
@@ -165,11 +165,13 @@ static int hex_value(char c)
 static enum err read_sha256(struct fetch_reading *fr, const struct fetch_draft *d,
 			    const struct fields_at *at, struct fetch_spec *f)
 {
+	const struct fields_at here = member_at(at, "sha256");
 	if (d->sha256 == NULL)
 		return ERR_OK;
+	bool is_long = strlen(d->sha256) == 2 * sizeof(f->sha256);
 	for (size_t i = 0; i < sizeof(f->sha256); i++) {
-		int high = hex_value(d->sha256[2 * i]), low = hex_value(d->sha256[2 * i + 1]);
-		const struct fields_at here = member_at(at, "sha256");
+		int high = is_long ? hex_value(d->sha256[2 * i]) : -1;
+		int low = is_long ? hex_value(d->sha256[2 * i + 1]) : -1;
 		if (high < 0 || low < 0)
 			return fields_fail(fr->rd, &here, NULL,
 					   "sha256 must be 64 hexadecimal digits");

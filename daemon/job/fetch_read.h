@@ -68,3 +68,5 @@ enum err fetch_dump(struct fetch_reading *fr, const json_t *v, struct slice *ret
 /* Whether text has none of CR, LF, NUL and other control characters but TAB. */
 bool fetch_is_field_text(struct slice text);
 bool fetch_is_token(struct slice text);
+/* What a stranger wrote must not end a line: controls become question marks, in place. */
+void fetch_clean_text(char *cstr);

@@ -43,6 +43,7 @@ static enum err fail(struct fetch_error *e, enum err err, enum kind kind, const 
 {
 	e->kind = kind;
 	snprintf(e->text, sizeof(e->text), "%s", text);
+	fetch_clean_text(e->text);
 	return err;
 }
 

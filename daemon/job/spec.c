@@ -4,6 +4,7 @@
 #include "job/spec.h"
 
 #include "base/check.h"
+#include "job/fetch_read.h"
 #include "job/spec_build.h"
 #include "model/pointer.h"
 #include "proto/jsontree.h"
@@ -281,6 +282,8 @@ static void tell(struct spec_error *e, enum kind kind, const struct fields_error
 	e->column = p.column;
 	snprintf(e->path, sizeof(e->path), "%s", why->pointer);
 	snprintf(e->sentence, sizeof(e->sentence), "%s", why->text);
+	fetch_clean_text(e->path);
+	fetch_clean_text(e->sentence);
 }
 
 static enum err build(struct spec_whole *w, struct slice text, const struct spec_options *o,
@@ -329,10 +332,10 @@ enum err job_spec_parse(struct slice text, const struct spec_options *o, struct 
 
 void spec_error_add(struct bytes *out, const struct spec_error *e)
 {
-	if (e->line != 0)
-		bytes_printf(out, "line %u, column %u, ", e->line, e->column);
-	if (e->line != 0)
-		bytes_printf(out, "at %s: ", e->path[0] != '\0' ? e->path : "the top");
+	if (e->line != 0 && e->path[0] != '\0')
+		bytes_printf(out, "line %u, column %u, at %s: ", e->line, e->column, e->path);
+	else if (e->line != 0)
+		bytes_printf(out, "line %u, column %u: ", e->line, e->column);
 	bytes_add_str(out, e->sentence);
 }
 

@@ -56,14 +56,6 @@ static enum err read_rendered(struct spec_build *b, const json_t *v, const struc
 
 /* ---- the trial ---- */
 
-static enum err lookup_one(void *ctx, struct slice name, struct interp_value *ret)
-{
-	(void)ctx;
-	(void)name;
-	*ret = (struct interp_value){.text = SLICE_LIT("1")};
-	return ERR_OK;
-}
-
 static const json_t *var_of(const struct spec_build *b, struct slice name)
 {
 	const struct spec_scope *s = b->scope;
@@ -78,12 +70,18 @@ static bool authority_is_known(const struct tmpl *t)
 	return t->n_part > 0 && !t->part[0].is_ref && interp_authority_is_over(t->part[0].text);
 }
 
-static bool needs_run(const struct spec_build *b, const struct tmpl *t)
+/* Puts a 1 in the place of what needs a run; whether there was any. */
+static bool put_ones(const struct spec_build *b, struct tmpl *t)
 {
-	for (uint32_t i = 0; i < t->n_part; i++)
-		if (t->part[i].is_ref && var_of(b, t->part[i].text) == NULL)
-			return true;
-	return false;
+	bool has_any = false;
+	struct tmpl_part *part = (struct tmpl_part *)(uintptr_t)t->part;
+	for (uint32_t i = 0; i < t->n_part; i++) {
+		if (!part[i].is_ref || var_of(b, part[i].text) != NULL)
+			continue;
+		part[i] = (struct tmpl_part){.text = SLICE_LIT("1")};
+		has_any = true;
+	}
+	return has_any;
 }
 
 /* NULL with ERR_OK: its type is not known before it runs. */
@@ -91,19 +89,18 @@ static enum err trial_string(struct spec_build *b, const json_t *v, const struct
 			     enum tmpl_use use, json_t **ret)
 {
 	struct interp_error why = {.err = ERR_OK};
-	/* Variables first, 1 for all else. */
-	const struct interp_env one = {.lookup = lookup_one};
-	struct interp_env env = b->w->vars_env;
 	struct arena a;
 	struct tmpl t;
 	arena_init(&a, 0);
-	env.outer = &one;
 	enum err e = tmpl_parse(&a, spec_text_of(v), use, &t, &why);
 	*ret = NULL;
-	if (e == ERR_OK && use == TMPL_URL && needs_run(b, &t) && !authority_is_known(&t))
-		*ret = json_string(TRIAL_URL);
-	else if (e == ERR_OK && (t.kind != TMPL_VALUE || !needs_run(b, &t)))
-		e = tmpl_render_value(&t, &env, ret, &why);
+	if (e == ERR_OK) {
+		bool is_known = authority_is_known(&t), needs_run = put_ones(b, &t);
+		if (use == TMPL_URL && needs_run && !is_known)
+			*ret = json_string(TRIAL_URL);
+		else if (t.kind != TMPL_VALUE || !needs_run)
+			e = tmpl_render_value(&t, &b->w->vars_env, ret, &why);
+	}
 	arena_fini(&a);
 	return e != ERR_OK ? fail_interp(b, at, &why) : ERR_OK;
 }

@@ -246,10 +246,11 @@ static enum err read_pages(const struct reading *r)
 	if (e != ERR_OK)
 		return e;
 	r->s->pages.by_link = strcmp(d.next, "link") == 0;
+	if (!r->s->pages.by_link && d.next[0] != '/')
+		return fields_fail(&r->b->rd, &next_at, NULL,
+				   "next must be \"link\" or a JSON pointer such as \"/next\"");
 	if (!r->s->pages.by_link)
 		e = spec_read_pointer(r->b, d.next, &next_at, &r->s->pages.next);
-	if (e == ERR_OK && !r->s->pages.by_link && d.next[0] == '\0')
-		e = fields_fail(&r->b->rd, &next_at, NULL, "next must be \"link\" or a pointer");
 	if (e == ERR_OK)
 		e = spec_read_pointer(r->b, d.items, &items_at, &r->s->pages.items);
 	if (e == ERR_OK)

@@ -76,7 +76,7 @@ static const struct field each_field[] = {
 	F_INT("concurrency", ED, concurrency, 1, SPEC_MAX_CONCURRENCY, OPT, "at once: 16"),
 	F_ENUM("mode", ED, mode, mode_name, OPT,
 	       "gather: all run to their end; group: the first failure cancels the rest"),
-	F_INT("min_ok", ED, min_ok, 0, INT64_MAX, OPT, "gather: fails below so many successes"),
+	F_INT("min_ok", ED, min_ok, 0, 1000000000, OPT, "gather: fails below so many successes"),
 	F_CUSTOM("where", ED, where, spec_keep_json, REF("cond"), OPT,
 		 "items that do not pass are skipped"),
 	F_CUSTOM("do", ED, run, spec_keep_json, REF("task"), REQ, "for every item"),
