@@ -1,6 +1,6 @@
 /*
- * actor -- birth, activation and end of plain actors. Mail is mailbox's, signals are signal's,
- * tasks are task's.
+ * actor -- birth, signals and end of plain actors. Their turns are turn's, mail is mailbox's, the
+ * sending of signals is signal's, tasks are task's.
  */
 #include "run/internal.h"
 
@@ -37,7 +37,7 @@ static struct actor *slot_take(act_shard *sh)
 static void slot_give(act_shard *sh, struct actor *a)
 {
 	a->run = RUN_FREE;
-	a->flags &= FLAGS_OF_SLOT;
+	a->flags = (a->flags & FLAGS_OF_SLOT) | FLAG_CLOSING;
 	if (++a->gen != 0)
 		sh->free_slot[sh->n_free_slot++] = rt_slot_of(sh, a);
 }
@@ -266,7 +266,7 @@ static int run_timers(act_shard *sh, struct actor *a)
 }
 
 /* KILL, then CANCEL, then nodes, timers, MORE. */
-static int run_signals(act_shard *sh, struct actor *a, bool with_more)
+int rt_actor_signals(act_shard *sh, struct actor *a, bool with_more)
 {
 	int rc = ACT_OK;
 	if ((a->sig & SIG_KILL) != 0)
@@ -286,69 +286,9 @@ static int run_signals(act_shard *sh, struct actor *a, bool with_more)
 	return rc == ACT_OK && (a->sig & SIG_KILL) != 0 ? ACT_EKILLED : rc;
 }
 
-static inline bool has_signals(const struct actor *a)
-{
-	return (a->sig & ~(SIG_STOP | SIG_MORE)) != 0 || a->sys != NULL;
-}
-
-static int run_mail(act_shard *sh, struct actor *a)
-{
-	int rc = ACT_OK;
-	uint32_t n = 0;
-	act_self *self = &sh->self;
-	while (a->tail != NULL) {
-		act_msg *m = rt_mail_shift(a);
-		if (__builtin_expect(a->more != NULL, 0))
-			rt_mailbox_room(sh, a);
-		if (__builtin_expect(m->token != 0, 0) && !rt_ask_taken(sh, m)) {
-			rt_msg_free(sh, m);
-			continue;
-		}
-		n++;
-		self->m = m;
-		rc = a->cls->on_msg(self, a->state, m);
-		if (self->m != NULL)
-			rt_msg_free(sh, m);
-		if (__builtin_expect(rc != ACT_OK, 0))
-			break;
-		if (__builtin_expect(has_signals(a), 0) &&
-		    (rc = run_signals(sh, a, false)) != ACT_OK)
-			break;
-		if (--sh->budget <= 0)
-			break;
-	}
-	self->m = NULL;
-	a->received += n;
-	COUNT(sh, delivered, n);
-	return rc;
-}
-
-void rt_actor_run(act_shard *sh, struct actor *a)
-{
-	int rc = ACT_OK;
-	a->run = RUN_RUNNING;
-	sh->self.a = a;
-	sh->self.slot = rt_slot_of(sh, a);
-	sh->budget = BATCH;
-	if (__builtin_expect(a->sig != 0 || a->sys != NULL, 0))
-		rc = run_signals(sh, a, true);
-	if (rc == ACT_OK)
-		rc = run_mail(sh, a);
-	if (rc == ACT_OK && a->tail == NULL && (a->sig & SIG_STOP) != 0)
-		rc = ACT_EXIT;
-	if (__builtin_expect(rc != ACT_OK, 0)) {
-		rt_actor_end(sh, a, rc == ACT_WAIT ? ACT_EBUG : rc);
-	} else if (a->tail != NULL || has_signals(a) || (a->sig & SIG_MORE) != 0) {
-		rt_enqueue(sh, a);
-	} else {
-		a->run = RUN_IDLE;
-	}
-	sh->self.a = NULL;
-}
-
 act_id act_whoami(const act_self *self)
 {
-	return self->a != NULL ? rt_id(self->sh, self->a) : 0;
+	return self->id;
 }
 
 act_shard *act_myshard(const act_self *self)

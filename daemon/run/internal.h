@@ -307,8 +307,8 @@ struct cast {
 struct act_self {
 	act_shard *sh;
 	struct actor *a; /* now running; NULL: nobody */
-	uint32_t slot;
-	act_msg *m; /* now handled, unless taken */
+	act_id id;	 /* its id, or 0; read by a watchdog */
+	act_msg *m;	 /* now handled, unless taken */
 };
 
 struct act_shard {
@@ -329,6 +329,7 @@ struct act_shard {
 	uint64_t next_serial;
 	uint32_t next_seq;
 	uint32_t hi_in_a_row;
+	uint64_t activations; /* read by a watchdog */
 	struct act_stats stats;
 	act_scope root;
 	struct wheel wheel;
@@ -351,8 +352,6 @@ struct act_shard {
 	_Alignas(64) struct inbox_node *inbox;
 	uint32_t is_sleeping, is_asked_to_stop;
 	uint64_t n_wakes;
-	/* Read by a watchdog. */
-	_Alignas(64) struct act_watch watch;
 };
 
 #define COUNT(sh, name, by)                                                                        \
@@ -551,7 +550,7 @@ void rt_task_kill(act_shard *sh, struct task *t);
 /* Makes a task, not yet queued; 0: no memory (arg_dtor has not run). */
 struct task *rt_task_new(act_shard *sh, act_step step, size_t frame_bytes,
 			 const struct act_task_opts *opts, act_scope *home, act_id parent);
-/* The activation of a task. */
+/* The activation of a task; who is running is set. */
 void rt_task_run(act_shard *sh, struct actor *a);
 /* Goes on with the end of a task whose left children have ended. */
 void rt_task_end(act_shard *sh, struct task *t, int rc);
@@ -566,8 +565,10 @@ extern const act_class rt_task_class;
 
 /* A header for a new actor; NULL: at the limit, no memory. Counted as live, run IDLE. */
 struct actor *rt_actor_new(act_shard *sh, const act_class *cls, uint16_t cap);
-/* The activation of a plain actor. */
-void rt_actor_run(act_shard *sh, struct actor *a);
+/* Signals that wait, with what act_more asked for or without; other than OK ends the actor. */
+int rt_actor_signals(act_shard *sh, struct actor *a, bool with_more);
+/* Activations of a turn. */
+void rt_turn_run(act_shard *sh);
 /* Everything after defers and fini: mail, answers owed, promises, the slot, then DOWN.
  * Takes over err. */
 void rt_actor_release(act_shard *sh, struct actor *a, int rc, act_err *err);
@@ -580,7 +581,7 @@ static inline struct act_self rt_enter(act_shard *sh, struct actor *a)
 {
 	struct act_self was = sh->self;
 	sh->self.a = a;
-	sh->self.slot = a != NULL ? rt_slot_of(sh, a) : 0;
+	__atomic_store_n(&sh->self.id, rt_id(sh, a), __ATOMIC_RELAXED);
 	sh->self.m = NULL;
 	return was;
 }

@@ -12,7 +12,6 @@
 enum {
 	ACTORS_DEFAULT = 4 << 20,
 	TURN_MESSAGES = 1024,
-	HI_IN_A_ROW = 8,
 	HUGE_AFTER = 2 << 20, /* bytes of headers on small pages first */
 };
 #define TURN_NS	      50000
@@ -92,72 +91,7 @@ act_self *act_shard_root(act_shard *sh)
 	return &sh->self;
 }
 
-/* ---- the turn ---- */
-
-static struct actor *next_actor(act_shard *sh)
-{
-	for (;;) {
-		bool hi = rt_runq_count(&sh->hi) > 0 &&
-			  (sh->hi_in_a_row < HI_IN_A_ROW || rt_runq_count(&sh->lo) == 0);
-		struct runq *q = hi ? &sh->hi : &sh->lo;
-		if (!hi && rt_runq_count(q) == 0)
-			return NULL;
-		struct actor *a = &sh->actors[rt_runq_pop(q)];
-		a->flags &= (uint8_t) ~(hi ? FLAG_IN_HI : FLAG_IN_LO);
-		if (__builtin_expect(a->run != RUN_QUEUED, 0))
-			continue; /* stale: it ran from the other ring, or is gone */
-		sh->hi_in_a_row = hi ? sh->hi_in_a_row + 1 : 0;
-		return a;
-	}
-}
-
-static void note_slow(act_shard *sh, act_id id, const char *what, int64_t began_ns)
-{
-	int64_t took = sh->now_ns - began_ns;
-	if ((uint64_t)took > sh->stats.max_turn_ns)
-		COUNT(sh, max_turn_ns, (uint64_t)took - sh->stats.max_turn_ns);
-	if (sh->slow_turn_ns >= 0 && took >= sh->slow_turn_ns)
-		log_warn(sh->log, "shard.slow", kv_s("class", what), kv_i("actor", (int64_t)id),
-			 kv_i("took_ms", took / NS_PER_MS));
-}
-
-static inline void activate(act_shard *sh, struct actor *a)
-{
-	__atomic_store_n(&sh->watch.id, rt_id(sh, a), __ATOMIC_RELAXED);
-	__atomic_store_n(&sh->watch.activation, sh->watch.activation + 1, __ATOMIC_RELAXED);
-	if (rt_is_task(a))
-		rt_task_run(sh, a);
-	else
-		rt_actor_run(sh, a);
-}
-
-/* The clock is read once per 64 messages' worth of budget, not per activation. */
-static void run_some(act_shard *sh)
-{
-	uint32_t done = 0, since_clock = 0;
-	int64_t began = sh->now_ns;
-	uint32_t entries = rt_runq_count(&sh->lo) + rt_runq_count(&sh->hi);
-	struct actor *a;
-	while (done < sh->turn_messages && (!sh->is_permuted || entries-- > 0) &&
-	       (a = next_actor(sh)) != NULL) {
-		const char *what = a->cls->name;
-		act_id id = rt_id(sh, a);
-		activate(sh, a);
-		int32_t used = BATCH - sh->budget;
-		uint32_t cost = used > 0 ? (uint32_t)used : 1;
-		done += cost;
-		since_clock += cost;
-		if (since_clock < BATCH)
-			continue;
-		since_clock = 0;
-		int64_t before = sh->now_ns;
-		sh->now_ns = clock_mono_ns(sh->clock);
-		note_slow(sh, id, what, before);
-		if (sh->now_ns - began > sh->turn_ns)
-			break;
-	}
-	__atomic_store_n(&sh->watch.id, 0, __ATOMIC_RELAXED);
-}
+/* ---- the turn: what runs in it is turn's ---- */
 
 static inline bool has_runnable(const act_shard *sh)
 {
@@ -176,7 +110,7 @@ static void turn(act_shard *sh)
 		rt_runq_permute(&sh->lo, &sh->permute);
 		rt_runq_permute(&sh->hi, &sh->permute);
 	}
-	run_some(sh);
+	rt_turn_run(sh);
 	if (sh->n_outbox > 0)
 		rt_cast_commit(sh);
 	rt_mesh_flush(sh);
@@ -285,8 +219,8 @@ uint64_t act_shard_live(const act_shard *sh)
 
 struct act_watch act_shard_watch(const act_shard *sh)
 {
-	return (struct act_watch){__atomic_load_n(&sh->watch.id, __ATOMIC_RELAXED),
-				  __atomic_load_n(&sh->watch.activation, __ATOMIC_RELAXED)};
+	return (struct act_watch){__atomic_load_n(&sh->self.id, __ATOMIC_RELAXED),
+				  __atomic_load_n(&sh->activations, __ATOMIC_RELAXED)};
 }
 
 /* ---- the end ---- */

@@ -113,10 +113,6 @@ static int one_step(act_shard *sh, struct actor *a, struct task *t)
 void rt_task_run(act_shard *sh, struct actor *a)
 {
 	struct task *t = rt_task(a);
-	a->run = RUN_RUNNING;
-	sh->self.a = a;
-	sh->self.slot = t->slot;
-	sh->budget = BATCH;
 	CHECK_DEBUG(t->wait_of == WAIT_GRANTED);
 	t->wait_of = WAIT_NONE;
 	if (__builtin_expect((t->flags & TASK_ENDING) != 0, 0)) {
@@ -132,7 +128,6 @@ void rt_task_run(act_shard *sh, struct actor *a)
 			rt_task_end(sh, t, rc == ACT_OK ? ACT_EXIT : rc);
 		}
 	}
-	sh->self.a = NULL;
 }
 
 int act_result(act_self *self)

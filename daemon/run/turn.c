@@ -1,0 +1,147 @@
+/*
+ * turn -- the hot part: actors taken from the run rings and activated, one batch of mail each.
+ *
+ * The clock is read once per 64 messages' worth of work, never per message. Of the two rings the
+ * high one goes first, but after eight of it one of the low ring runs.
+ */
+#include "run/internal.h"
+
+enum { HI_IN_A_ROW = 8 };
+
+static inline bool has_signals(const struct actor *a)
+{
+	return (a->sig & ~(SIG_STOP | SIG_MORE)) != 0 || a->sys != NULL;
+}
+
+/* False: a request whose asker is gone. */
+static __attribute__((noinline)) bool before_handling(act_shard *sh, struct actor *a, act_msg *m)
+{
+	if (a->more != NULL)
+		rt_mailbox_room(sh, a);
+	return m->token == 0 || rt_ask_taken(sh, m);
+}
+
+static __attribute__((noinline)) int after_handling(act_shard *sh, struct actor *a, int rc)
+{
+	return rc == ACT_OK && has_signals(a) ? rt_actor_signals(sh, a, false) : rc;
+}
+
+static inline int run_mail(act_shard *sh, struct actor *a)
+{
+	act_self *self = &sh->self;
+	int (*on_msg)(act_self *, void *, act_msg *) = a->cls->on_msg;
+	int rc = ACT_OK;
+	int32_t n = 0;
+	while (a->tail != NULL && rc == ACT_OK && sh->budget > 0) {
+		act_msg *m = rt_mail_shift(a);
+		if (__builtin_expect(((uintptr_t)a->more | m->token) != 0, 0) &&
+		    !before_handling(sh, a, m)) {
+			rt_msg_free(sh, m);
+			continue;
+		}
+		n++;
+		sh->budget--;
+		self->m = m;
+		rc = on_msg(self, a->state, m);
+		if (__builtin_expect(self->m != NULL, 1))
+			rt_msg_free(sh, m);
+		if (__builtin_expect(((uintptr_t)a->sys | a->sig | (unsigned)rc) != 0, 0))
+			rc = after_handling(sh, a, rc);
+	}
+	a->received += (uint32_t)n;
+	COUNT(sh, delivered, n);
+	return rc;
+}
+
+static inline void run_actor(act_shard *sh, struct actor *a)
+{
+	int rc = ACT_OK;
+	if (__builtin_expect(a->sig != 0 || a->sys != NULL, 0))
+		rc = rt_actor_signals(sh, a, true);
+	if (__builtin_expect(rc == ACT_OK, 1))
+		rc = run_mail(sh, a);
+	if (__builtin_expect(rc == ACT_OK && a->tail == NULL && a->sig == 0 && a->sys == NULL, 1)) {
+		a->run = RUN_IDLE;
+		return;
+	}
+	if (rc == ACT_OK && a->tail == NULL && (a->sig & SIG_STOP) != 0)
+		rc = ACT_EXIT;
+	if (rc != ACT_OK)
+		rt_actor_end(sh, a, rc == ACT_WAIT ? ACT_EBUG : rc);
+	else
+		rt_enqueue(sh, a);
+}
+
+static inline struct actor *pop(act_shard *sh, struct runq *q, uint8_t flag)
+{
+	struct actor *a = &sh->actors[rt_runq_pop(q)];
+	a->flags &= (uint8_t)~flag;
+	return a;
+}
+
+/* NULL: nothing is runnable. The actor may turn out to be stale: run from the other ring, or gone.
+ */
+static inline struct actor *next_actor(act_shard *sh)
+{
+	bool has_lo = rt_runq_count(&sh->lo) > 0;
+	if (__builtin_expect(rt_runq_count(&sh->hi) > 0, 0) &&
+	    (sh->hi_in_a_row < HI_IN_A_ROW || !has_lo)) {
+		sh->hi_in_a_row++;
+		return pop(sh, &sh->hi, FLAG_IN_HI);
+	}
+	if (!has_lo)
+		return NULL;
+	sh->hi_in_a_row = 0;
+	return pop(sh, &sh->lo, FLAG_IN_LO);
+}
+
+static __attribute__((noinline)) void note_time(act_shard *sh, const struct actor *a)
+{
+	int64_t before = sh->now_ns;
+	sh->now_ns = clock_mono_ns(sh->clock);
+	int64_t took = sh->now_ns - before;
+	if ((uint64_t)took > sh->stats.max_turn_ns)
+		COUNT(sh, max_turn_ns, (uint64_t)took - sh->stats.max_turn_ns);
+	if (sh->slow_turn_ns >= 0 && took >= sh->slow_turn_ns)
+		log_warn(sh->log, "shard.slow", kv_s("class", a->cls->name),
+			 kv_i("took_ms", took / NS_PER_MS));
+}
+
+static inline uint32_t activate(act_shard *sh, struct actor *a)
+{
+	a->run = RUN_RUNNING;
+	sh->self.a = a;
+	__atomic_store_n(&sh->self.id, rt_id(sh, a), __ATOMIC_RELAXED);
+	__atomic_store_n(&sh->activations, sh->activations + 1, __ATOMIC_RELAXED);
+	sh->budget = BATCH;
+	if (rt_is_task(a))
+		rt_task_run(sh, a);
+	else
+		run_actor(sh, a);
+	int32_t used = BATCH - sh->budget;
+	return used > 0 ? (uint32_t)used : 1;
+}
+
+void rt_turn_run(act_shard *sh)
+{
+	uint32_t done = 0, next_look = BATCH;
+	int64_t end = sh->now_ns + sh->turn_ns;
+	/* Permuted, a turn is what was runnable at its start. */
+	uint32_t entries =
+		sh->is_permuted ? rt_runq_count(&sh->lo) + rt_runq_count(&sh->hi) : UINT32_MAX;
+	struct actor *a;
+	while (done < sh->turn_messages && entries-- > 0 && (a = next_actor(sh)) != NULL) {
+		if (__builtin_expect(a->run != RUN_QUEUED, 0))
+			continue;
+		done += activate(sh, a);
+		if (__builtin_expect(done < next_look, 1))
+			continue;
+		next_look = done + BATCH;
+		note_time(sh, a);
+		if (sh->now_ns >= end)
+			break;
+	}
+	sh->self.a = NULL;
+	sh->self.m = NULL;
+	__atomic_store_n(&sh->self.id, 0, __ATOMIC_RELAXED);
+}
