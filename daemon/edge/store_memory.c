@@ -212,7 +212,7 @@ enum err store_memory_open(const struct store_options *o, struct store **ret_sto
 	if (s == NULL)
 		return ERR_NOMEM;
 	s->base = (struct store){.keeper = &keeper,
-				 .is_immediate = true,
+				 .is_immediate = !o->plays_disk,
 				 .log = o->log,
 				 .fault = o->fault,
 				 .max_bytes = o->max_bytes};
