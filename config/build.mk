@@ -113,7 +113,7 @@ check: $(UNIT_BIN) ## unit tests only
 sim: $(SIM_BIN) ## seeded simulations of runtime and daemon (SCHEDULES=N for more)
 	$(Q)SIM_SCHEDULES=$(SCHEDULES) sh tests/run-programs.sh $(SIM_BIN)
 e2e: all $(E2E_RUNNER) ## the real daemon, the real command, real servers (CASES=pattern for some)
-	$(Q)MUSTER_BUILD=$(abspath $(BUILD)) $(E2E_RUNNER) $(CASES)
+	$(Q)V=$(V) MUSTER_BUILD=$(abspath $(BUILD)) $(E2E_RUNNER) $(CASES)
 
 .PHONY: run lint
 run: all ## start a private daemon and fetch real files through it (URLS=FILE: those instead)
