@@ -154,14 +154,9 @@ static enum args_result take_word(struct parse *p, const char *word)
 	return ARGS_RUN;
 }
 
-/* Behind `--`: the command to run, or arguments that may start with a dash. */
+/* Behind `--`: arguments that may start with a dash. */
 static void take_rest(struct parse *p)
 {
-	if (p->has_command && commands[p->a->command].trailing == COMMAND_WITH_CMD) {
-		if (p->at < p->argc)
-			p->a->cmd = p->argv + p->at;
-		return;
-	}
 	while (p->at < p->argc)
 		push(&p->a->arg, p->argv[p->at++]);
 }

@@ -20,7 +20,6 @@ struct args {
 	const char *global[OPTION_COUNT];     /* before the command; NULL = not given */
 	struct args_list value[OPTION_COUNT]; /* of the command, in order; a flag's text is "" */
 	struct args_list arg;
-	char **cmd; /* behind `--`, NULL-terminated; NULL = none */
 };
 
 enum args_result {

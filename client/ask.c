@@ -49,7 +49,10 @@ enum status ask_failed(const struct muster *m, const char *method, enum muster_s
 {
 	switch (s) {
 	case MUSTER_REFUSED:
-		say("%s (%s)", r->message, r->kind);
+		if (r->line != 0 && strstr(r->message, "line ") == NULL)
+			say("line %u, column %u: %s (%s)", r->line, r->column, r->message, r->kind);
+		else
+			say("%s (%s)", r->message, r->kind);
 		return status_of_kind(r->kind);
 	case MUSTER_INVALID:
 		say("%s: %s", method, muster_message(m));

@@ -25,6 +25,7 @@ struct feed {
 	size_t n_arg_taken;
 	int fd; /* -1: no input */
 	bool is_own_fd, is_eof;
+	bool is_optional;	      /* the job may have no use for it: a refusal is no error */
 	bool skips_line;	      /* the rest of a line that was too long */
 	const struct proxyenv *proxy; /* NULL: none */
 	struct bytes in;	      /* read, not yet made into items */

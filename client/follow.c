@@ -83,7 +83,8 @@ static void start_results(struct follow *f)
 	bytes_clear(&f->params);
 	bytes_printf(&f->params, "{\"job\":\"%s\",\"after\":%llu,\"wait_ms\":%d", f->o->job,
 		     (unsigned long long)f->after, f->o->until == FOLLOW_TO_END ? POLL_WAIT_MS : 0);
-	if (f->o->acks && f->acked != 0)
+	/* An acknowledgement, even of nothing, is what claims an attached job after a reconnect. */
+	if (f->o->acks)
 		bytes_printf(&f->params, ",\"ack\":%llu", (unsigned long long)f->acked);
 	bytes_add_byte(&f->params, '}');
 	f->heard_ms = session_now_ms();
@@ -125,7 +126,8 @@ static void on_feed(struct follow *f, const struct muster_reply *r)
 	struct slice raw;
 	uint64_t next;
 	f->feed_id = 0;
-	if (r->result == NULL && (strcmp(r->kind, "closed") == 0 || f->wants_cancel)) {
+	bool is_harmless = f->o->feed->is_optional || f->wants_cancel;
+	if (r->result == NULL && (strcmp(r->kind, "closed") == 0 || is_harmless)) {
 		f->is_fed = true; /* it has ended, or is about to: its results say how */
 		return;
 	}

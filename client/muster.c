@@ -234,6 +234,18 @@ static void copy_string(char *out, size_t cap, struct slice object, const char *
 	bytes_fini(&b);
 }
 
+static void read_place(struct slice data, struct muster_reply *r)
+{
+	struct slice raw;
+	uint64_t line = 0, column = 0;
+	if (jsonscan_member(data, "line", &raw))
+		jsonscan_u64(raw, &line);
+	if (jsonscan_member(data, "column", &raw))
+		jsonscan_u64(raw, &column);
+	r->line = (uint32_t)line;
+	r->column = (uint32_t)column;
+}
+
 static void read_error(struct slice error, struct muster_reply *r)
 {
 	struct slice code, data;
@@ -246,8 +258,10 @@ static void read_error(struct slice error, struct muster_reply *r)
 		r->code = atoi(digits);
 	}
 	copy_string(r->message, sizeof(r->message), error, "message");
-	if (jsonscan_member(error, "data", &data))
-		copy_string(r->kind, sizeof(r->kind), data, "kind");
+	if (!jsonscan_member(error, "data", &data))
+		return;
+	copy_string(r->kind, sizeof(r->kind), data, "kind");
+	read_place(data, r);
 }
 
 /*

@@ -54,9 +54,10 @@ struct muster_reply {
 	size_t n_text;
 	const char *result; /* NULL for an error */
 	size_t n_result;
-	int code;	   /* of JSON-RPC; 0 for a result */
-	char kind[32];	   /* "not_found" ...; "" for a result */
-	char message[512]; /* a sentence; "" for a result */
+	int code;	       /* of JSON-RPC; 0 for a result */
+	char kind[32];	       /* "not_found" ...; "" for a result */
+	char message[512];     /* a sentence; "" for a result */
+	uint32_t line, column; /* of the text sent, if the error stands in it; else 0 */
 };
 
 struct muster;

@@ -15,11 +15,6 @@ enum status {
 	STATUS_CANCELLED = 4, /* by someone else */
 	STATUS_EXPIRED = 5,   /* deadline or --wait */
 	STATUS_REFUSED = 6,   /* policy, full, conflict */
-	/* With -- CMD: */
-	STATUS_CMD_WAIT = 124,
-	STATUS_CMD_DAEMON = 125,
-	STATUS_CMD_EXEC = 126,
-	STATUS_CMD_MISSING = 127,
 };
 
 /* Of a refused request. */

@@ -9,12 +9,11 @@
 #include <string.h>
 
 const struct command commands[COMMAND_COUNT] = {
-#define COMMAND(id, text, arguments, fewest, most, more, does, shown)                              \
+#define COMMAND(id, text, arguments, fewest, most, does, shown)                                    \
 	[COMMAND_##id] = {.name = (text),                                                          \
 			  .args = (arguments),                                                     \
 			  .min_args = (fewest),                                                    \
 			  .max_args = (most),                                                      \
-			  .trailing = (more),                                                      \
 			  .summary = (does),                                                       \
 			  .examples = (shown)},
 #include "proto/commands.def"

@@ -16,12 +16,9 @@ enum command_id {
 	COMMAND_COUNT
 };
 
-enum command_trailing { COMMAND_ALONE, COMMAND_WITH_CMD };
-
 struct command {
 	const char *name, *args;
 	int min_args, max_args; /* max -1: any number */
-	enum command_trailing trailing;
 	const char *summary;
 	const char *examples; /* lines */
 };

@@ -1,0 +1,192 @@
+/*
+ * cmd_jobs -- what is asked about jobs and told to them: jobs show wait cancel pause resume retry
+ * forget explain.
+ */
+#include "client/ask.h"
+#include "client/command.h"
+#include "client/outcome.h"
+#include "client/render.h"
+#include "client/say.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define WAIT_STEP_MS 20000
+
+static json_t *job_params(const char *job)
+{
+	return json_pack("{s:s}", "job", job);
+}
+
+/* Counts of `tasks` beside the rest, where a table shows them. */
+static void flatten(json_t *rows)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		json_t *row = json_array_get(rows, i);
+		json_object_update_missing(row, json_object_get(row, "tasks"));
+		json_object_del(row, "tasks");
+	}
+}
+
+static enum status show_rows(const struct args *a, json_t *rows)
+{
+	static const char *const first[] = {"job", "state",  "name",	   "total",
+					    "ok",  "failed", "elapsed_ms", NULL};
+	static const char *const hidden[] = {"error", "scopes", "handled", "not_started", NULL};
+	const struct render r = {
+		.first = first, .hidden = hidden, .has_colours = say_has_colours(STDOUT_FILENO)};
+	struct bytes text = {.limit = 0};
+	enum status s = STATUS_OK;
+	if (args_has(a, OPTION_JSON)) {
+		for (size_t i = 0; i < json_array_size(rows) && s == STATUS_OK; i++)
+			s = ask_print_json(json_array_get(rows, i));
+		return s;
+	}
+	flatten(rows);
+	render_table(&text, &r, rows, "no jobs");
+	s = ask_print(&text);
+	bytes_fini(&text);
+	return s;
+}
+
+int command_jobs(const struct args *a)
+{
+	struct muster *m = NULL;
+	json_t *answer = NULL;
+	enum status s = ask_open(a, &m);
+	if (s == STATUS_OK)
+		s = ask(m, "job.list", NULL, &answer);
+	if (s == STATUS_OK)
+		s = show_rows(a, json_is_array(answer) ? answer : json_object_get(answer, "jobs"));
+	json_decref(answer);
+	muster_close(m);
+	return (int)s;
+}
+
+static enum status show_object(const struct args *a, const json_t *answer)
+{
+	const struct render r = {.has_colours = say_has_colours(STDOUT_FILENO)};
+	struct bytes text = {.limit = 0};
+	if (args_has(a, OPTION_JSON))
+		return ask_print_json(answer);
+	if (json_is_string(answer))
+		bytes_printf(&text, "%s\n", json_string_value(answer));
+	else
+		render_object(&text, &r, answer);
+	enum status s = ask_print(&text);
+	bytes_fini(&text);
+	return s;
+}
+
+int command_show(const struct args *a)
+{
+	struct muster *m = NULL;
+	json_t *answer = NULL;
+	enum status s = ask_open(a, &m);
+	if (s == STATUS_OK)
+		s = ask(m, "job.get", job_params(a->arg.v[0]), &answer);
+	if (s == STATUS_OK)
+		s = show_object(a, answer);
+	json_decref(answer);
+	muster_close(m);
+	return (int)s;
+}
+
+/* JOB or JOB/PATH */
+int command_explain(const struct args *a)
+{
+	struct muster *m = NULL;
+	json_t *answer = NULL;
+	const char *text = a->arg.v[0], *slash = strchr(text, '/');
+	json_t *params = json_object();
+	json_object_set_new(
+		params, "job",
+		json_stringn(text, slash != NULL ? (size_t)(slash - text) : strlen(text)));
+	if (slash != NULL)
+		json_object_set_new(params, "path", json_string(slash + 1));
+	enum status s = ask_open(a, &m);
+	if (s == STATUS_OK)
+		s = ask(m, "job.explain", params, &answer);
+	else
+		json_decref(params);
+	if (s == STATUS_OK)
+		s = show_object(a, answer);
+	json_decref(answer);
+	muster_close(m);
+	return (int)s;
+}
+
+static enum status tell_end(const struct args *a, const struct outcome *end)
+{
+	struct bytes text = {.limit = 0};
+	if (args_has(a, OPTION_JSON)) {
+		bytes_add_slice(&text, bytes_slice(&end->text));
+		bytes_add_byte(&text, '\n');
+		ask_print(&text);
+	} else if (outcome_status(end) != STATUS_OK) {
+		outcome_add_sentence(&text, end);
+		say("%s", bytes_cstr(&text));
+	}
+	bytes_fini(&text);
+	return outcome_status(end);
+}
+
+/* Asks until the job has ended or the time is over. */
+static enum status wait_for_end(struct session *s, const struct args *a)
+{
+	bool has_limit = args_has(a, OPTION_WAIT);
+	int64_t until = session_now_ms() + args_number(a, OPTION_WAIT, 0);
+	for (;;) {
+		struct bytes params = {.limit = 0};
+		struct muster_reply r;
+		struct outcome end;
+		enum status status;
+		int64_t left = has_limit ? until - session_now_ms() : WAIT_STEP_MS;
+		left = left < 0 ? 0 : left > WAIT_STEP_MS ? WAIT_STEP_MS : left;
+		bytes_printf(&params, "{\"job\":\"%s\",\"wait_ms\":%lld}", a->arg.v[0],
+			     (long long)left);
+		enum muster_status ms =
+			session_call(s, "job.wait", bytes_cstr(&params), &r, &status);
+		bytes_fini(&params);
+		if (ms != MUSTER_OK)
+			return ms == MUSTER_REFUSED ? ask_failed(s->m, "job.wait", ms, &r) : status;
+		status = outcome_get(s, a->arg.v[0], &end);
+		if (status != STATUS_OK)
+			return status;
+		bool is_end = outcome_is_end(&end);
+		if (is_end)
+			status = tell_end(a, &end);
+		outcome_fini(&end);
+		if (is_end)
+			return status;
+		if (has_limit && session_now_ms() >= until) {
+			say("job %s has not ended yet", a->arg.v[0]);
+			return STATUS_EXPIRED;
+		}
+	}
+}
+
+int command_wait(const struct args *a)
+{
+	struct signals none = {.fd = -1};
+	struct session s = {.signals = &none};
+	enum status status = ask_open(a, &s.m);
+	if (status == STATUS_OK)
+		status = wait_for_end(&s, a);
+	muster_close(s.m);
+	return (int)status;
+}
+
+int command_job(const struct args *a)
+{
+	struct muster *m = NULL;
+	json_t *answer = NULL;
+	char method[40] = "job.";
+	strcat(method, commands[a->command].name);
+	enum status s = ask_open(a, &m);
+	if (s == STATUS_OK)
+		s = ask(m, method, job_params(a->arg.v[0]), &answer);
+	json_decref(answer);
+	muster_close(m);
+	return (int)s;
+}

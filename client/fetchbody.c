@@ -1,0 +1,196 @@
+/*
+ * fetchbody -- see fetchbody.h. As with curl, @FILE is read by the command, and -d of a file drops
+ * its line ends.
+ */
+#include "client/fetchbody.h"
+
+#include "client/say.h"
+#include "client/slurp.h"
+#include "proto/jsonscan.h"
+#include "proto/result.h"
+#include "proto/utf8.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+/* What fits into one request with room for the rest of the job, also as base64. */
+#define BODY_MAX_BYTES (2u << 20)
+
+static enum status read_file(const char *path, struct bytes *out)
+{
+	out->limit = BODY_MAX_BYTES;
+	enum err e = slurp(path, out);
+	if (e == ERR_OK)
+		return STATUS_OK;
+	say("cannot send %s: %s", strcmp(path, "-") == 0 ? "standard input" : path,
+	    e == ERR_IO		 ? strerror(errno)
+	    : e == ERR_TOO_LARGE ? "it is larger than 2 MiB"
+				 : err_text(e));
+	return STATUS_USAGE;
+}
+
+/* DATA, @FILE or @-. */
+static enum status add_data(const char *text, struct bytes *out)
+{
+	if (text[0] != '@') {
+		bytes_add_str(out, text);
+		return STATUS_OK;
+	}
+	return read_file(text + 1, out);
+}
+
+static void drop_line_ends(struct bytes *b, size_t from)
+{
+	size_t to = from;
+	for (size_t i = from; i < b->n; i++)
+		if (b->p[i] != '\r' && b->p[i] != '\n' && b->p[i] != '\0')
+			b->p[to++] = b->p[i];
+	b->n = to;
+}
+
+static bool has_header(const json_t *fetch, const char *name)
+{
+	const json_t *list = json_object_get(fetch, "headers");
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (strcasecmp(json_string_value(json_array_get(json_array_get(list, i), 0)),
+			       name) == 0)
+			return true;
+	return false;
+}
+
+static void set_type(json_t *fetch, const char *name, const char *value)
+{
+	if (!has_header(fetch, name))
+		json_array_append_new(json_object_get(fetch, "headers"),
+				      json_pack("[s,s]", name, value));
+}
+
+static void set_body(json_t *fetch, const struct bytes *body)
+{
+	struct slice s = bytes_slice(body);
+	if (utf8_valid(s)) {
+		json_object_set_new(fetch, "body", json_stringn(s.p != NULL ? s.p : "", s.n));
+		return;
+	}
+	struct bytes text = {.limit = 0};
+	result_add_base64(&text, s);
+	json_object_set_new(fetch, "body_base64", json_stringn(text.p, text.n));
+	bytes_fini(&text);
+}
+
+static enum status add_form_data(json_t *fetch, const struct args *a)
+{
+	const struct args_list *l = &a->value[OPTION_DATA];
+	struct bytes body = {.limit = 0};
+	enum status s = STATUS_OK;
+	for (size_t i = 0; i < l->n && s == STATUS_OK; i++) {
+		if (i > 0)
+			bytes_add_byte(&body, '&');
+		size_t from = body.n;
+		s = add_data(l->v[i], &body);
+		if (l->v[i][0] == '@')
+			drop_line_ends(&body, from);
+	}
+	if (s == STATUS_OK) {
+		set_body(fetch, &body);
+		set_type(fetch, "Content-Type", "application/x-www-form-urlencoded");
+	}
+	bytes_fini(&body);
+	return s;
+}
+
+static enum status add_json(json_t *fetch, const struct args *a)
+{
+	struct bytes body = {.limit = 0};
+	struct jsonscan_error error;
+	const struct jsonscan_limits limits = {.values = UINT32_MAX};
+	enum status s = add_data(args_text(a, OPTION_JSON_BODY), &body);
+	if (s == STATUS_OK && jsonscan_check(bytes_slice(&body), &limits, &error) != ERR_OK) {
+		say("--json: line %u, column %u: %s", error.line, error.column, error.text);
+		s = STATUS_USAGE;
+	}
+	if (s == STATUS_OK) {
+		set_body(fetch, &body);
+		set_type(fetch, "Content-Type", "application/json");
+		set_type(fetch, "Accept", "application/json");
+	}
+	bytes_fini(&body);
+	return s;
+}
+
+static enum status add_upload(json_t *fetch, const struct args *a)
+{
+	struct bytes body = {.limit = 0};
+	enum status s = read_file(args_text(a, OPTION_UPLOAD), &body);
+	if (s == STATUS_OK) {
+		set_body(fetch, &body);
+		if (!args_has(a, OPTION_METHOD))
+			json_object_set_new(fetch, "method", json_string("PUT"));
+	}
+	bytes_fini(&body);
+	return s;
+}
+
+/* N=V or N=@FILE */
+static enum status add_part(json_t *parts, const char *text)
+{
+	struct bytes value = {.limit = 0};
+	const char *equals = strchr(text, '=');
+	if (equals == NULL || equals == text) {
+		say("-F wants NAME=VALUE or NAME=@FILE, not \"%s\"", text);
+		return STATUS_USAGE;
+	}
+	enum status s = add_data(equals + 1, &value);
+	if (s == STATUS_OK && !utf8_valid(bytes_slice(&value))) {
+		say("-F: %s is not text", equals + 1);
+		s = STATUS_USAGE;
+	}
+	if (s == STATUS_OK) {
+		json_t *part = json_object();
+		json_object_set_new(part, "name", json_stringn(text, (size_t)(equals - text)));
+		json_object_set_new(part, "value",
+				    json_stringn(value.p != NULL ? value.p : "", value.n));
+		const char *slash = strrchr(equals, '/');
+		if (equals[1] == '@')
+			json_object_set_new(part, "filename",
+					    json_string(slash != NULL ? slash + 1 : equals + 2));
+		json_array_append_new(parts, part);
+	}
+	bytes_fini(&value);
+	return s;
+}
+
+static enum status add_multipart(json_t *fetch, const struct args *a)
+{
+	const struct args_list *l = &a->value[OPTION_FORM];
+	json_t *parts = json_array();
+	enum status s = STATUS_OK;
+	for (size_t i = 0; i < l->n && s == STATUS_OK; i++)
+		s = add_part(parts, l->v[i]);
+	json_object_set_new(fetch, "multipart", parts);
+	return s;
+}
+
+enum status fetchbody_add(json_t *fetch, const struct args *a)
+{
+	static const struct {
+		enum option_id option;
+		enum status (*add)(json_t *fetch, const struct args *a);
+	} way[] = {{OPTION_DATA, add_form_data},
+		   {OPTION_JSON_BODY, add_json},
+		   {OPTION_UPLOAD, add_upload},
+		   {OPTION_FORM, add_multipart}};
+	int first = -1;
+	for (int i = 0; i < 4; i++) {
+		if (!args_has(a, way[i].option))
+			continue;
+		if (first >= 0) {
+			say("--%s and --%s are two bodies", options[way[first].option].name,
+			    options[way[i].option].name);
+			return STATUS_USAGE;
+		}
+		first = i;
+	}
+	return first < 0 ? STATUS_OK : way[first].add(fetch, a);
+}
