@@ -20,6 +20,7 @@ struct bodydir;
 struct config;
 struct exchange;
 struct fault;
+struct hosts;
 struct store;
 struct transport;
 
@@ -46,6 +47,7 @@ struct world {
 	const struct clock *clock;
 	uint64_t rng_seed;
 	uint64_t hash_seed;
+	uint64_t machine_boot; /* the same as long as the machine has not been booted */
 	uint64_t permute_seed; /* != 0: the run ring is permuted between turns */
 	char boot_id[33];      /* hex, new at every start: names the sequence of events */
 	const struct act_loop *loop;
@@ -101,13 +103,13 @@ struct house {
 	struct events events;
 	int64_t started_ns; /* mono */
 	bool is_draining;
-	act_id store;	 /* actor/store.h: durable */
-	act_id memory;	 /* actor/store.h: volatile */
-	act_id limiter;	 /* actor/limiter.h */
-	act_id hosts;	 /* actor/host.h: the directory of origins */
-	act_id jobs;	 /* actor/jobs.h: the directory of jobs, admission */
-	act_id sessions; /* actor/session.h */
-	act_id control;	 /* actor/control.h */
+	act_id store;	     /* actor/store.h: durable */
+	act_id memory;	     /* actor/store.h: volatile */
+	act_id limiter;	     /* actor/limiter.h */
+	struct hosts *hosts; /* actor/host.h */
+	act_id jobs;	     /* actor/jobs.h: the directory of jobs, admission */
+	act_id sessions;     /* actor/session.h */
+	act_id control;	     /* actor/control.h */
 };
 
 static inline struct house *house_of(const act_self *self)

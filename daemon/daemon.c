@@ -1,0 +1,381 @@
+/*
+ * daemon -- wiring: spawns the actors in the order in which they need each other, and what they may
+ * ask of the whole. See daemon.h.
+ */
+#include "daemon.h"
+
+#include "actor/control.h"
+#include "actor/doorbell.h"
+#include "actor/host.h"
+#include "actor/jobs.h"
+#include "actor/limiter.h"
+#include "actor/session.h"
+#include "actor/store.h"
+#include "base/check.h"
+#include "edge/ctlsock.h"
+#include "edge/exchange.h"
+#include "model/config.h"
+#include "warden.h"
+
+#include <stdlib.h>
+
+#define RETIRED_MAX    64
+#define CONTROL_CAP    64
+#define KEEPER_CAP     1024
+#define PRUNE_EVERY_NS (10 * NS_PER_S)
+
+struct daemon {
+	struct house house; /* first: act_user */
+	struct log log;	    /* with the level of the configuration */
+	struct doorbell ring, stop, reload;
+	struct warden_desk desk;
+	struct job_peers peers;
+	uint64_t last_body;
+	/* Configurations that calls in flight may still point into. */
+	struct config *retired[RETIRED_MAX];
+	uint32_t n_retired;
+};
+
+static struct daemon *daemon_of(struct house *h)
+{
+	return (struct daemon *)h;
+}
+
+/* ---- what actors ask of the house ---- */
+
+static void op_fatal(struct house *h, const char *why)
+{
+	struct daemon *d = daemon_of(h);
+	log_error(h->log, "fatal", kv_s("why", why));
+	warden_end(h, &d->desk, 1);
+}
+
+static void op_drain(struct house *h)
+{
+	doorbell_ring(&daemon_of(h)->stop);
+}
+
+static void free_retired(struct daemon *d)
+{
+	for (uint32_t i = 0; i < d->n_retired; i++)
+		config_unref(d->retired[i]);
+	d->n_retired = 0;
+}
+
+/* The old one may be in use by calls in flight: it goes when a reload finds none. */
+static void retire(struct daemon *d, struct config *old)
+{
+	struct xstats s;
+	exchange_stats(d->house.world->exchange, &s);
+	if (s.calls == 0)
+		free_retired(d);
+	if (d->n_retired < RETIRED_MAX)
+		d->retired[d->n_retired++] = old;
+}
+
+static enum err op_reload(struct house *h, act_self *self, struct bytes *why)
+{
+	struct daemon *d = daemon_of(h);
+	const struct config_source *source = h->world->config_source;
+	struct config *next;
+	if (source == NULL)
+		return ERR_UNSUPPORTED;
+	if (d->n_retired == RETIRED_MAX) {
+		bytes_add_str(why, "too many reloads while requests are in flight");
+		return ERR_BUSY;
+	}
+	enum err e = source->load(source->ctx, &next, why);
+	if (e != ERR_OK) {
+		log_error(h->log, "reload refused", kv_t("why", bytes_slice(why)));
+		return e;
+	}
+	struct rules *rules = rules_ref(next->rules);
+	if (act_send(self, h->limiter, LIMIT_RELOAD, &rules, sizeof(rules)) != ACT_OK) {
+		rules_unref(rules);
+		config_unref(next);
+		bytes_add_str(why, "the limiter has no room for the word");
+		return ERR_BUSY;
+	}
+	config_restart_needed(h->config, next, why);
+	retire(d, h->config);
+	h->config = next;
+	d->log.level = (enum log_level)next->log_level;
+	log_info(h->log, "reloaded", kv_t("needs_restart", bytes_slice(why)));
+	return ERR_OK;
+}
+
+static const struct rules *rules_now(void *ctx)
+{
+	return ((struct house *)ctx)->config->rules;
+}
+
+static const struct net_policy *policy_now(void *ctx)
+{
+	return ((struct house *)ctx)->config->network;
+}
+
+static uint64_t next_body(void *ctx)
+{
+	return ++((struct daemon *)ctx)->last_body;
+}
+
+static void store_fatal(void *ctx, const char *why)
+{
+	op_fatal(ctx, why);
+}
+
+/* ---- sockets ---- */
+
+static void on_requests(void *ctx)
+{
+	doorbell_ring(&((struct daemon *)ctx)->ring);
+}
+
+static void on_gone(void *ctx, ctlsock_conn_id conn)
+{
+	(void)conn; /* control finds out which */
+	doorbell_ring(&((struct daemon *)ctx)->ring);
+}
+
+static void nobody_gone(void *ctx, ctlsock_conn_id conn)
+{
+	(void)ctx, (void)conn;
+}
+
+static bool may_see(void *ctx, const struct peer *peer, uint32_t owner_uid)
+{
+	const struct house *h = ctx;
+	return owner_uid == EVENTS_FOR_ALL || peer->uid == owner_uid || peer->uid == 0 ||
+	       peer->uid == h->world->own_uid || config_is_admin(h->config, peer->uid);
+}
+
+static enum err make_sockets(struct daemon *d)
+{
+	const struct world *w = d->house.world;
+	struct ctlsock_owner control = {
+		.ctx = d,
+		.on_requests = on_requests,
+		.on_gone = on_gone,
+		.too_large =
+			SLICE_LIT("{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,"
+				  "\"message\":\"a request has at most 4 MiB\",\"data\":{"
+				  "\"kind\":\"request.too_large\"}}}"),
+	};
+	enum err e = ctlsock_new(CTLSOCK_REP, w->control, w->clock, &ctlsock_limits_control,
+				 &control, &d->house.control_sock);
+	if (e != ERR_OK || w->events == NULL)
+		return e;
+	struct ctlsock_owner events = {.ctx = d, .on_gone = nobody_gone, .may_see = may_see};
+	return ctlsock_new(CTLSOCK_PUB, w->events, w->clock, &ctlsock_limits_events, &events,
+			   &d->house.events.ctlsock);
+}
+
+/* ---- actors ---- */
+
+static act_id spawn_store(struct daemon *d, act_self *root, struct store *store)
+{
+	struct house *h = &d->house;
+	struct store_actor_opts opts = {
+		.store = store,
+		.clock = h->clock,
+		.log = h->log,
+		.fault = h->world->fault,
+		.writer_class = HOUSE_WORK_WRITE,
+		.reader_class = HOUSE_WORK_READ,
+		.prune_every_ns = PRUNE_EVERY_NS,
+		.default_keep_ns = h->config->jobs_keep * NS_PER_MS,
+		.max_bytes = (uint64_t)h->config->store_max_bytes,
+		.fatal_ctx = h,
+		.fatal = store_fatal,
+	};
+	return store_actor_spawn(root, &opts);
+}
+
+/* Where the numbers of body files go on. */
+static enum err read_last_body(struct daemon *d)
+{
+	struct store *s = d->house.world->durable;
+	struct store_rows rows = {.n = 0};
+	struct store_query q = {.kind = STORE_Q_COUNTER, .text = SLICE_LIT("body")};
+	if (s == NULL)
+		return ERR_OK;
+	enum err e = store_read(s, &q, &rows);
+	if (e != ERR_OK && e != ERR_NOT_FOUND)
+		return e;
+	d->last_body = e == ERR_OK && rows.n > 0 ? rows.row[0].counter.value : 0;
+	store_rows_fini(&rows);
+	return ERR_OK;
+}
+
+static enum err spawn_below(struct daemon *d, act_self *root)
+{
+	struct house *h = &d->house;
+	const struct world *w = h->world;
+	if (w->durable != NULL && (h->store = spawn_store(d, root, w->durable)) == 0)
+		return ERR_NOMEM;
+	if ((h->memory = spawn_store(d, root, w->volatile_)) == 0)
+		return ERR_NOMEM;
+	struct limiter_opts limits = {.rules = h->config->rules,
+				      .store = h->store,
+				      .clock = h->clock,
+				      .boot_id = w->machine_boot,
+				      .log = h->log,
+				      .seed = w->hash_seed};
+	if ((h->limiter = limiter_spawn(root, &limits)) == 0)
+		return ERR_NOMEM;
+	struct host_opts hosts = {.exchange = w->exchange,
+				  .bodies = w->durable != NULL ? store_bodies(w->durable) : NULL,
+				  .body_id = next_body,
+				  .body_id_ctx = d,
+				  .body_class = HOUSE_WORK_FILE,
+				  .log = h->log,
+				  .seed = w->hash_seed};
+	h->hosts = hosts_new(&hosts);
+	return h->hosts != NULL ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err spawn_above(struct daemon *d, act_self *root)
+{
+	struct house *h = &d->house;
+	struct act_opts opts = {.cap = KEEPER_CAP};
+	if ((h->sessions = act_spawn(root, &session_class, NULL, &opts)) == 0)
+		return ERR_NOMEM;
+	d->peers = (struct job_peers){.durable = h->store,
+				      .memory = h->memory,
+				      .limiter = h->limiter,
+				      .sessions = h->sessions,
+				      .hosts = h->hosts,
+				      .events = &h->events,
+				      .clock = h->clock,
+				      .log = h->log,
+				      .ctx = h,
+				      .rules = rules_now,
+				      .policy = policy_now,
+				      .active_jobs = (uint32_t)h->config->jobs_active,
+				      .seed = h->world->hash_seed};
+	if ((h->jobs = jobs_spawn(root, &d->peers)) == 0)
+		return ERR_NOMEM;
+	struct control_args control = {.ctlsock = h->control_sock, .bell = &d->ring};
+	opts.cap = CONTROL_CAP;
+	if ((h->control = act_spawn(root, &control_class, &control, &opts)) == 0)
+		return ERR_NOMEM;
+	act_id warden = act_spawn(root, &warden_class, &d->desk, &opts);
+	if (warden == 0 || !doorbell_init(&d->ring, h->shard, h->control, CONTROL_RING) ||
+	    !doorbell_init(&d->stop, h->shard, warden, WARDEN_STOP) ||
+	    !doorbell_init(&d->reload, h->shard, warden, WARDEN_RELOAD))
+		return ERR_NOMEM;
+	return ERR_OK;
+}
+
+/* ---- life ---- */
+
+static enum err make_shard(struct daemon *d)
+{
+	const struct world *w = d->house.world;
+	struct act_shard_opts opts = {
+		.clock = w->clock,
+		.loop = w->loop,
+		.log = d->house.log,
+		.user = &d->house,
+		.offload = w->offload,
+		.seed = w->rng_seed,
+		.permute_seed = w->permute_seed,
+	};
+	d->house.shard = act_shard_new(&opts);
+	return d->house.shard != NULL ? ERR_OK : ERR_NOMEM;
+}
+
+static void fill_house(struct daemon *d, const struct world *w)
+{
+	static const struct house_ops ops = {
+		.reload = op_reload, .drain = op_drain, .fatal = op_fatal};
+	d->log = *w->log;
+	d->log.level = (enum log_level)w->config->log_level;
+	d->desk = (struct warden_desk){
+		.stop = &d->stop, .reload = &d->reload, .drain_ns = DAEMON_DRAIN_NS};
+	d->house = (struct house){.ops = &ops,
+				  .world = w,
+				  .clock = w->clock,
+				  .log = &d->log,
+				  .config = config_ref(w->config),
+				  .started_ns = clock_mono_ns(w->clock),
+				  .events = {.boot_id = w->boot_id}};
+}
+
+enum err daemon_new(const struct world *w, struct daemon **ret, struct bytes *why)
+{
+	struct daemon *d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return ERR_NOMEM;
+	fill_house(d, w);
+	enum err e = make_shard(d);
+	if (e == ERR_OK)
+		e = read_last_body(d);
+	if (e == ERR_OK)
+		e = make_sockets(d);
+	if (e == ERR_OK)
+		e = spawn_below(d, act_shard_root(d->house.shard));
+	if (e == ERR_OK)
+		e = spawn_above(d, act_shard_root(d->house.shard));
+	if (e != ERR_OK) {
+		bytes_printf(why, "the daemon cannot be built: %s", err_text(e));
+		daemon_free(d);
+		return e;
+	}
+	*ret = d;
+	return ERR_OK;
+}
+
+int daemon_run(struct daemon *d)
+{
+	act_shard_run(d->house.shard, false);
+	return d->desk.status;
+}
+
+void daemon_stop(struct daemon *d, const char *why)
+{
+	log_info(d->house.log, "stop asked for", kv_s("by", why));
+	doorbell_ring(&d->stop);
+}
+
+void daemon_reload(struct daemon *d)
+{
+	doorbell_ring(&d->reload);
+}
+
+void daemon_free(struct daemon *d)
+{
+	if (d == NULL)
+		return;
+	struct house *h = &d->house;
+	if (h->shard != NULL) {
+		doorbell_fini(&d->ring);
+		doorbell_fini(&d->stop);
+		doorbell_fini(&d->reload);
+		act_shard_free(h->shard);
+	}
+	ctlsock_free(h->control_sock);
+	ctlsock_free(h->events.ctlsock);
+	hosts_free(h->hosts);
+	free_retired(d);
+	config_unref(h->config);
+	free(d);
+}
+
+act_shard *daemon_shard(struct daemon *d)
+{
+	return d->house.shard;
+}
+
+bool daemon_is_ready(const struct daemon *d)
+{
+	return d->desk.phase == WARDEN_READY;
+}
+
+bool daemon_has_stopped(const struct daemon *d, int *ret_status)
+{
+	if (d->desk.phase != WARDEN_OVER)
+		return false;
+	*ret_status = d->desk.status;
+	return true;
+}

@@ -1,0 +1,327 @@
+/*
+ * realworld -- see realworld.h. Opened in the order in which things need each other, closed in
+ * reverse.
+ */
+#include "realworld.h"
+
+#include "base/fault.h"
+#include "daemon.h"
+#include "edge/configfiles.h"
+#include "edge/exchange_evhttp.h"
+#include "edge/lockfile.h"
+#include "edge/loop_libevent.h"
+#include "edge/machine.h"
+#include "edge/notify.h"
+#include "edge/signals.h"
+#include "edge/store.h"
+#include "edge/unixsock.h"
+#include "edge/workers.h"
+#include "model/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SOCKET_MODE 0660
+
+struct realworld {
+	struct world world;
+	struct bytes state, control_path, events_path, address, libraries;
+	struct configfiles files;
+	struct config_source source;
+	struct notify notify;
+	struct fault fault;
+	struct loop_libevent *loop;
+	struct workers *workers;
+	struct signals *signals;
+	struct daemon *daemon;
+	int lock_fd;
+};
+
+/* ---- what the world's tables call ---- */
+
+static enum err load_config(void *ctx, struct config **ret, struct bytes *why)
+{
+	return configfiles_load(ctx, ret, why);
+}
+
+static void say_ready(void *ctx, const char *status)
+{
+	(void)ctx;
+	notify_ready(status);
+}
+
+static void say_status(void *ctx, const char *status)
+{
+	(void)ctx;
+	notify_status(status);
+}
+
+static void say_reloading(void *ctx)
+{
+	(void)ctx;
+	notify_reloading();
+}
+
+static void say_stopping(void *ctx)
+{
+	(void)ctx;
+	notify_stopping();
+}
+
+static void say_watchdog(void *ctx)
+{
+	(void)ctx;
+	notify_watchdog();
+}
+
+static void on_stop(void *ctx, const char *name)
+{
+	daemon_stop(((struct realworld *)ctx)->daemon, name);
+}
+
+static void on_reload(void *ctx)
+{
+	daemon_reload(((struct realworld *)ctx)->daemon);
+}
+
+/* ---- paths ---- */
+
+static enum err find_state(struct realworld *rw, const struct realworld_options *o,
+			   struct bytes *why)
+{
+	enum err e = o->state != NULL ? bytes_add_str(&rw->state, o->state)
+				      : machine_state_dir(&rw->state);
+	if (e != ERR_OK) {
+		bytes_add_str(why, "no directory for the state: give one with --state");
+		return e;
+	}
+	const char *dir = bytes_cstr(&rw->state);
+	pid_t holder = 0;
+	e = machine_make_dir(dir, why);
+	if (e != ERR_OK)
+		return e;
+	e = lockfile_take(dir, &rw->lock_fd, &holder);
+	if (e == ERR_BUSY)
+		bytes_printf(why, "%s: another musterd (pid %ld) is using this state", dir,
+			     (long)holder);
+	else if (e != ERR_OK)
+		bytes_printf(why, "%s: cannot lock the state: %s", dir, err_text(e));
+	return e;
+}
+
+static const char *path_of(const char *address)
+{
+	if (strncmp(address, "ipc://", 6) == 0)
+		return address + 6;
+	return strncmp(address, "unix://", 7) == 0 ? address + 7 : address;
+}
+
+static enum err find_sockets(struct realworld *rw, const struct realworld_options *o,
+			     struct bytes *why)
+{
+	enum err e = o->socket != NULL ? bytes_add_str(&rw->control_path, path_of(o->socket))
+				       : machine_socket_path(&rw->control_path);
+	const char *path = bytes_cstr(&rw->control_path);
+	const char *slash = strrchr(path, '/');
+	if (e != ERR_OK || strstr(path, "://") != NULL || path[0] == '\0') {
+		bytes_printf(why, "%s: the control socket is a path or ipc:///path", path);
+		return ERR_INVALID;
+	}
+	struct bytes dir = {.n = 0};
+	bytes_add(&dir, path, slash != NULL ? (size_t)(slash - path) : 0);
+	if (o->socket == NULL && dir.n > 0)
+		e = machine_make_dir(bytes_cstr(&dir), why);
+	bytes_fini(&dir);
+	bytes_add(&rw->events_path, path, slash != NULL ? (size_t)(slash - path) + 1 : 0);
+	bytes_add_str(&rw->events_path, "events.sock");
+	bytes_printf(&rw->address, "ipc://%s", path);
+	return e;
+}
+
+/* ---- opening ---- */
+
+static enum err open_stores(struct realworld *rw, const struct realworld_options *o,
+			    struct bytes *why)
+{
+	const struct config *c = rw->world.config;
+	struct store_options so = {.kind = STORE_SQLITE,
+				   .dir = bytes_cstr(&rw->state),
+				   .max_bytes = (uint64_t)c->store_max_bytes,
+				   .low_water_bytes = (uint64_t)c->store_low_water,
+				   .ballast_bytes = (uint64_t)c->store_ballast,
+				   .log = o->log,
+				   .fault = &rw->fault};
+	enum err e = store_open(&so, &rw->world.durable);
+	if (e != ERR_OK) {
+		bytes_printf(why, "%s: the store cannot be opened: %s", so.dir, err_text(e));
+		return e;
+	}
+	struct store_options mo = {.kind = STORE_MEMORY, .log = o->log};
+	return store_open(&mo, &rw->world.volatile_);
+}
+
+static enum err open_loop(struct realworld *rw, const struct realworld_options *o,
+			  struct bytes *why)
+{
+	struct workers_opts wo = {.n_threads = 6};
+	wo.cls[HOUSE_WORK_WRITE].max_running = 1;
+	wo.cls[HOUSE_WORK_READ].max_running = 1;
+	wo.cls[HOUSE_WORK_FILE].max_running = 2;
+	wo.cls[HOUSE_WORK_PARSE].max_running = 2;
+	rw->loop = loop_libevent_new();
+	rw->workers = workers_new(&wo);
+	if (rw->loop == NULL || rw->workers == NULL) {
+		bytes_add_str(why, "no event loop or no threads to be had");
+		return ERR_NOMEM;
+	}
+	const struct config *c = rw->world.config;
+	struct exchange_evhttp_options xo = {
+		.base = loop_libevent_base(rw->loop),
+		.clock = &machine_clock,
+		.log = o->log,
+		.seed = rw->world.hash_seed,
+		.max_idle = (uint32_t)c->http_connections,
+		.idle_ms = c->http_idle_timeout,
+	};
+	enum err e = exchange_evhttp_new(&xo, &rw->world.exchange);
+	if (e != ERR_OK)
+		bytes_printf(why, "the HTTP engine cannot start: %s", err_text(e));
+	return e;
+}
+
+static enum err open_sockets(struct realworld *rw, const struct realworld_options *o,
+			     struct bytes *why)
+{
+	struct unixsock_options uo = {.base = loop_libevent_base(rw->loop),
+				      .path = bytes_cstr(&rw->control_path),
+				      .mode = SOCKET_MODE,
+				      .listen_fd = notify_listen_fd(0),
+				      .log = o->log};
+	enum err e = unixsock_new(&uo, &rw->world.control);
+	if (e == ERR_OK) {
+		uo.path = bytes_cstr(&rw->events_path);
+		uo.listen_fd = notify_listen_fd(1);
+		e = unixsock_new(&uo, &rw->world.events);
+	}
+	if (e != ERR_OK)
+		bytes_printf(why, "%s: a socket's path has at most 107 bytes",
+			     bytes_cstr(&rw->control_path));
+	return e;
+}
+
+static void fill_world(struct realworld *rw, const struct realworld_options *o)
+{
+	struct world *w = &rw->world;
+	machine_libraries(&rw->libraries);
+	rw->files = (struct configfiles){.path = o->config};
+	rw->source = (struct config_source){.ctx = &rw->files, .load = load_config};
+	rw->notify = (struct notify){.ready = say_ready,
+				     .status = say_status,
+				     .reloading = say_reloading,
+				     .stopping = say_stopping,
+				     .watchdog = say_watchdog,
+				     .watchdog_ns = notify_watchdog_ns()};
+	w->clock = &machine_clock;
+	w->rng_seed = machine_random();
+	w->hash_seed = machine_random();
+	w->machine_boot = machine_boot();
+	machine_new_id(w->boot_id);
+	w->notify = &rw->notify;
+	w->log = o->log;
+	w->fault = &rw->fault;
+	w->config_source = &rw->source;
+	w->own_uid = machine_uid();
+	w->pid = machine_pid();
+	w->version = MUSTER_VERSION;
+	w->libraries = bytes_cstr(&rw->libraries);
+}
+
+static enum err open_all(struct realworld *rw, const struct realworld_options *o, struct bytes *why)
+{
+	const char *point = getenv("MUSTERD_FAULT");
+	if (point != NULL && fault_arm(&rw->fault, point) != ERR_OK) {
+		bytes_printf(why, "MUSTERD_FAULT=%s: no such point", point);
+		return ERR_INVALID;
+	}
+	enum err e = realworld_config(o, &rw->world.config, why);
+	if (e == ERR_OK)
+		e = find_sockets(rw, o, why);
+	if (e == ERR_OK)
+		e = find_state(rw, o, why);
+	if (e == ERR_OK)
+		e = open_stores(rw, o, why);
+	if (e == ERR_OK)
+		e = open_loop(rw, o, why);
+	if (e == ERR_OK)
+		e = open_sockets(rw, o, why);
+	if (e != ERR_OK)
+		return e;
+	rw->world.loop = loop_libevent_loop(rw->loop);
+	rw->world.offload = workers_pool(rw->workers);
+	rw->world.control_address = bytes_cstr(&rw->address);
+	rw->world.state_dir = bytes_cstr(&rw->state);
+	return ERR_OK;
+}
+
+enum err realworld_config(const struct realworld_options *o, struct config **ret, struct bytes *why)
+{
+	struct configfiles files = {.path = o->config};
+	return configfiles_load(&files, ret, why);
+}
+
+enum err realworld_open(const struct realworld_options *o, struct realworld **ret,
+			struct bytes *why)
+{
+	struct realworld *rw = calloc(1, sizeof(*rw));
+	if (rw == NULL)
+		return ERR_NOMEM;
+	rw->lock_fd = -1;
+	fill_world(rw, o);
+	enum err e = open_all(rw, o, why);
+	if (e != ERR_OK) {
+		realworld_close(rw);
+		return e;
+	}
+	*ret = rw;
+	return ERR_OK;
+}
+
+const struct world *realworld_world(const struct realworld *rw)
+{
+	return &rw->world;
+}
+
+enum err realworld_obey_signals(struct realworld *rw, struct daemon *d)
+{
+	struct signals_owner owner = {.ctx = rw, .on_stop = on_stop, .on_reload = on_reload};
+	rw->daemon = d;
+	return signals_new(loop_libevent_base(rw->loop), &owner, &rw->signals);
+}
+
+void realworld_close(struct realworld *rw)
+{
+	if (rw == NULL)
+		return;
+	signals_free(rw->signals);
+	workers_free(rw->workers);
+	if (rw->world.events != NULL)
+		rw->world.events->ops->free(rw->world.events);
+	if (rw->world.control != NULL)
+		rw->world.control->ops->free(rw->world.control);
+	exchange_free(rw->world.exchange);
+	loop_libevent_free(rw->loop);
+	if (rw->world.volatile_ != NULL)
+		store_close(rw->world.volatile_);
+	if (rw->world.durable != NULL)
+		store_close(rw->world.durable);
+	if (rw->lock_fd >= 0)
+		close(rw->lock_fd);
+	config_unref(rw->world.config);
+	bytes_fini(&rw->state);
+	bytes_fini(&rw->control_path);
+	bytes_fini(&rw->events_path);
+	bytes_fini(&rw->address);
+	bytes_fini(&rw->libraries);
+	free(rw);
+}
