@@ -8,17 +8,27 @@
 #include <string.h>
 
 /* By words: a vector load after narrower stores would stall (store forwarding). */
+static inline void copy_words(act_msg *m, const void *p, size_t len)
+{
+	const char *from = p;
+	m->len = (uint16_t)len;
+	if (len >= 8)
+		memcpy(&m->word[0], from, 8);
+	if (len >= 16)
+		memcpy(&m->word[1], from + 8, 8);
+	if (len >= 24)
+		memcpy(&m->word[2], from + 16, 8);
+	if (len >= 32)
+		memcpy(&m->word[3], from + 24, 8);
+}
+
 static inline void copy_inline(act_msg *m, const void *p, size_t len)
 {
 	m->len = (uint16_t)len;
-	if (len == 8) {
-		memcpy(&m->word[0], p, 8);
-	} else if ((len & 7) == 0) {
-		for (size_t i = 0; i < len / 8; i++)
-			memcpy(&m->word[i], (const char *)p + i * 8, 8);
-	} else {
+	if ((len & 7) == 0)
+		copy_words(m, p, len);
+	else
 		memcpy(m->p, p, len);
-	}
 }
 
 static inline void head(act_msg *m, act_id from, uint32_t type)
@@ -147,13 +157,22 @@ static __attribute__((noinline)) int send_slow(act_shard *sh, act_id from, act_i
 	return rc;
 }
 
-/* The way of nearly all mail. A free slot is closing, so the generation and that bit are enough. */
+static __attribute__((noinline)) int put_to_parked(act_shard *sh, struct actor *a)
+{
+	rt_task_give_mail(sh, a);
+	return ACT_OK;
+}
+
+/*
+ * The way of nearly all mail, without a call in it, so that it needs no stack. A free slot is
+ * closing, so the generation and that bit say enough.
+ */
 static inline __attribute__((always_inline)) int send(act_shard *sh, act_id from, act_id to,
 						      uint32_t type, const void *p, size_t len)
 {
 	uint32_t slot = rt_id_slot(to);
 	if (__builtin_expect(rt_id_shard(to) != sh->no || slot >= sh->n_slots || sh->n_outbox > 0 ||
-				     len > ACT_INLINE,
+				     len > ACT_INLINE || (len & 7) != 0 || sh->cells.n_free == 0,
 			     0))
 		return send_slow(sh, from, to, type, p, len);
 	struct actor *a = &sh->actors[slot];
@@ -161,13 +180,15 @@ static inline __attribute__((always_inline)) int send(act_shard *sh, act_id from
 				     a->depth >= a->cap,
 			     0))
 		return send_slow(sh, from, to, type, p, len);
-	act_msg *m = rt_cell(sh);
-	if (__builtin_expect(m == NULL, 0))
-		return ACT_ENOMEM;
+	act_msg *m = rt_slab_take_ready(&sh->cells);
 	head(m, from, type);
-	copy_inline(m, p, len);
+	copy_words(m, p, len);
 	COUNT(sh, sent, 1);
-	rt_mailbox_put(sh, a, m);
+	rt_mail_append(a, m);
+	if (__builtin_expect(a->run == RUN_IDLE, 1))
+		rt_enqueue(sh, a);
+	else if (a->run == RUN_PARKED)
+		return put_to_parked(sh, a);
 	return ACT_OK;
 }
 

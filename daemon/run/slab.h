@@ -57,6 +57,14 @@ static inline void *rt_slab_take(struct slab *s)
 	return p;
 }
 
+/* As rt_slab_take, where n_free > 0 is known. */
+static inline void *rt_slab_take_ready(struct slab *s)
+{
+	void *p = s->free[--s->n_free];
+	SLAB_UNPOISON(p, s->cell_bytes);
+	return p;
+}
+
 static inline void rt_slab_give(struct slab *s, void *p)
 {
 	SLAB_POISON(p, s->cell_bytes);
