@@ -149,8 +149,22 @@ act_id act_spawn(act_self *self, const act_class *cls, const void *arg, const st
 	return rt_id(sh, a);
 }
 
+static inline void forget(act_shard *sh, struct actor *a, int rc)
+{
+	slot_give(sh, a);
+	sh->live--;
+	COUNT(sh, ended, 1);
+	if (rc < 0 && rc != ACT_ECANCELED)
+		COUNT(sh, failed, 1);
+}
+
 void rt_actor_release(act_shard *sh, struct actor *a, int rc, act_err *err)
 {
+	if (a->tail == NULL && a->more == NULL && a->sys == NULL) {
+		forget(sh, a, rc);
+		act_err_drop(err);
+		return;
+	}
 	struct link watchers;
 	list_init(&watchers);
 	a->flags |= FLAG_CLOSING;
@@ -174,11 +188,7 @@ void rt_actor_release(act_shard *sh, struct actor *a, int rc, act_err *err)
 			a->sys->in.next = n->in.next;
 		rt_sys_free(sh, n);
 	}
-	slot_give(sh, a);
-	sh->live--;
-	COUNT(sh, ended, 1);
-	if (rc < 0 && rc != ACT_ECANCELED)
-		COUNT(sh, failed, 1);
+	forget(sh, a, rc);
 	rt_sys_fire_watchers(sh, &watchers, rc, err);
 	act_err_drop(err);
 }

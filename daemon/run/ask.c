@@ -34,9 +34,11 @@ static struct task *asker(act_shard *sh, uint64_t token)
 	if (rt_id_shard(token) != sh->no || (seq & PROXY_BIT) != 0 || slot >= sh->n_slots)
 		return NULL;
 	struct actor *a = &sh->actors[slot];
-	if (a->run == RUN_FREE || !rt_is_task(a) || rt_task(a)->ask.seq != seq)
+	if (a->run == RUN_FREE || !rt_is_task(a) || rt_task(a) == NULL)
 		return NULL;
-	return rt_task(a);
+	struct task *t = rt_task(a);
+	bool is_asking = t->wait_of >= WAIT_ROOM && t->wait_of <= WAIT_REPLY;
+	return is_asking && t->w.ask.seq == seq ? t : NULL;
 }
 
 static struct proxy *proxy(act_shard *sh, uint64_t token)
@@ -59,11 +61,12 @@ static void limit_wait(act_shard *sh, struct task *t)
 
 static void open_question(act_shard *sh, struct task *t, act_id to, act_msg *m, act_msg **ret_m)
 {
-	t->ask.seq = next_seq(sh);
-	t->ask.target = to;
-	t->ask.request = m;
-	t->ask.ret_m = ret_m;
-	m->token = token_of(sh, t->slot, t->ask.seq);
+	list_init(&t->w.ask.link);
+	t->w.ask.seq = next_seq(sh);
+	t->w.ask.target = to;
+	t->w.ask.request = m;
+	t->w.ask.ret_m = ret_m;
+	m->token = token_of(sh, t->slot, t->w.ask.seq);
 }
 
 static int ask_here(act_shard *sh, struct task *t, struct actor *target, act_msg *m,
@@ -75,11 +78,11 @@ static int ask_here(act_shard *sh, struct task *t, struct actor *target, act_msg
 	if (rt_task_would_circle(sh, t, to))
 		return ACT_EDEADLK;
 	struct more *more = rt_actor_more(sh, target);
-	t->ask.reply = more != NULL ? rt_cell(sh) : NULL;
-	if (t->ask.reply == NULL)
+	t->w.ask.reply = more != NULL ? rt_cell(sh) : NULL;
+	if (t->w.ask.reply == NULL)
 		return ACT_ENOMEM;
 	open_question(sh, t, to, m, ret_m);
-	list_push_back(&more->asks, &t->ask.link);
+	list_push_back(&more->asks, &t->w.ask.link);
 	bool room = target->depth < target->cap && list_empty(&more->waiters);
 	if (!room) {
 		list_push_back(&more->waiters, &t->wait);
@@ -95,8 +98,8 @@ static int ask_far(act_shard *sh, struct task *t, act_id to, act_msg *m, act_msg
 {
 	if (!rt_mesh_has(sh, to))
 		return ACT_EDEAD;
-	t->ask.reply = rt_cell(sh);
-	if (t->ask.reply == NULL)
+	t->w.ask.reply = rt_cell(sh);
+	if (t->w.ask.reply == NULL)
 		return ACT_ENOMEM;
 	open_question(sh, t, to, m, ret_m);
 	if (!rt_mesh_send(sh, WIRE_ASK, to, m)) {
@@ -105,7 +108,7 @@ static int ask_far(act_shard *sh, struct task *t, act_id to, act_msg *m, act_msg
 		return ACT_WAIT;
 	}
 	COUNT(sh, sent, 1);
-	t->ask.request = NULL;
+	t->w.ask.request = NULL;
 	rt_cell_free(sh, m);
 	return rt_park(sh, t, WAIT_REPLY);
 }
@@ -169,7 +172,7 @@ void rt_ask_admitted(act_shard *sh, struct task *t, struct actor *target)
 {
 	t->wait_of = WAIT_REPLY;
 	COUNT(sh, sent, 1);
-	rt_mailbox_put(sh, target, t->ask.request);
+	rt_mailbox_put(sh, target, t->w.ask.request);
 }
 
 /* ---- the request's way ---- */
@@ -183,7 +186,7 @@ bool rt_ask_taken(act_shard *sh, act_msg *m)
 	struct task *t = asker(sh, m->token);
 	struct proxy *p = t == NULL ? proxy(sh, m->token) : NULL;
 	if (t != NULL)
-		t->ask.request = NULL;
+		t->w.ask.request = NULL;
 	else if (p != NULL)
 		p->request = NULL;
 	return true;
@@ -200,9 +203,9 @@ void rt_ask_discarded(act_shard *sh, act_msg *m)
 
 static void close_question(struct task *t)
 {
-	list_remove(&t->ask.link);
-	t->ask.seq = 0;
-	t->ask.reply = NULL;
+	list_remove(&t->w.ask.link);
+	t->w.ask.seq = 0;
+	t->w.ask.reply = NULL;
 }
 
 static void proxy_free(act_shard *sh, struct proxy *p)
@@ -240,9 +243,9 @@ static void answer(act_shard *sh, uint64_t token, const act_msg *m)
 		reply_far(sh, p, WIRE_REPLY, m);
 		return;
 	}
-	act_msg *cell = t->ask.reply;
+	act_msg *cell = t->w.ask.reply;
 	*cell = *m;
-	*t->ask.ret_m = cell;
+	*t->w.ask.ret_m = cell;
 	rt_granted(t, GRANTED_MSG, cell);
 	close_question(t);
 	rt_task_wake(sh, t, ACT_OK);
@@ -255,7 +258,7 @@ void rt_ask_fail(act_shard *sh, uint64_t token, int rc)
 	if (p != NULL) {
 		reply_far(sh, p, WIRE_REPLY_ERROR, &(act_msg){.type = (uint32_t)rc});
 	} else if (t != NULL) {
-		rt_cell_free(sh, t->ask.reply);
+		rt_cell_free(sh, t->w.ask.reply);
 		close_question(t);
 		rt_task_wake(sh, t, rc);
 	} else {
@@ -304,8 +307,8 @@ void act_reply(act_self *self, uint64_t token, uint32_t type, const void *p, siz
 bool rt_ask_abandon_room(act_shard *sh, struct task *t)
 {
 	list_remove(&t->wait);
-	rt_msg_free(sh, t->ask.request);
-	rt_cell_free(sh, t->ask.reply);
+	rt_msg_free(sh, t->w.ask.request);
+	rt_cell_free(sh, t->w.ask.reply);
 	close_question(t);
 	return true;
 }
@@ -326,10 +329,10 @@ static void tell_gone(act_shard *sh, act_msg *cell, act_id target, uint64_t toke
 
 bool rt_ask_abandon_reply(act_shard *sh, struct task *t)
 {
-	act_msg *cell = t->ask.reply;
-	uint64_t token = token_of(sh, t->slot, t->ask.seq);
-	act_msg *request = t->ask.request;
-	act_id target = t->ask.target;
+	act_msg *cell = t->w.ask.reply;
+	uint64_t token = token_of(sh, t->slot, t->w.ask.seq);
+	act_msg *request = t->w.ask.request;
+	act_id target = t->w.ask.target;
 	close_question(t);
 	if (request != NULL) {
 		request->flags |= MSG_VOID;
@@ -346,12 +349,12 @@ bool rt_ask_abandon_reply(act_shard *sh, struct task *t)
 void rt_ask_target_dead(act_shard *sh, struct more *more)
 {
 	while (!list_empty(&more->asks)) {
-		struct task *t = LIST_ENTRY(list_first(&more->asks), struct task, ask.link);
+		struct task *t = LIST_ENTRY(list_first(&more->asks), struct task, w.ask.link);
 		if (t->wait_of == WAIT_ROOM) {
 			list_remove(&t->wait);
-			rt_msg_free(sh, t->ask.request);
+			rt_msg_free(sh, t->w.ask.request);
 		}
-		rt_cell_free(sh, t->ask.reply);
+		rt_cell_free(sh, t->w.ask.reply);
 		close_question(t);
 		rt_task_wake(sh, t, ACT_EDEAD);
 	}
@@ -364,7 +367,7 @@ void rt_ask_target_dead(act_shard *sh, struct more *more)
 act_id rt_ask_owner(act_shard *sh, struct task *t)
 {
 	(void)sh;
-	return t->ask.target;
+	return t->w.ask.target;
 }
 
 /* ---- from other shards ---- */

@@ -208,8 +208,7 @@ struct task {
 	act_group *group; /* NULL: a root task */
 	struct child *child;
 	act_err *err;
-	struct sysnode *exit_watch; /* of act_await_exit */
-	void *granted;		    /* see granted_is */
+	void *granted; /* see granted_is */
 	/* What it waits for. */
 	union {
 		struct {
@@ -226,19 +225,19 @@ struct task {
 		struct {
 			int *ret_rc;
 			act_id id;
+			struct sysnode *watch;
 		} exit;
 		struct act_op *op;
 		struct act_job *job;
+		struct {
+			struct link link; /* in the target's asks */
+			act_msg *request; /* not yet handed out; or waiting for room */
+			act_msg *reply;	  /* reserved */
+			act_msg **ret_m;
+			act_id target;
+			uint32_t seq;
+		} ask;
 	} w;
-	struct {
-		struct link link; /* in the target's asks */
-		act_msg *request; /* not yet handed out; or waiting for room */
-		act_msg *reply;	  /* reserved */
-		act_msg **ret_m;
-		act_id target;
-		uint32_t seq; /* 0: none */
-		uint32_t lost;
-	} ask;
 };
 
 static inline void *rt_task_frame(struct task *t)

@@ -27,9 +27,9 @@ void rt_sys_free(act_shard *sh, struct sysnode *n)
 static void deliver_to_task(act_shard *sh, struct sysnode *n, struct actor *to)
 {
 	struct task *t = rt_task(to);
-	if (t->wait_of == WAIT_EXIT && t->exit_watch == n) {
+	if (t->wait_of == WAIT_EXIT && t->w.exit.watch == n) {
 		*t->w.exit.ret_rc = n->rc;
-		t->exit_watch = NULL;
+		t->w.exit.watch = NULL;
 		rt_task_wake(sh, t, ACT_OK);
 	}
 	rt_sys_free(sh, n);
@@ -342,8 +342,8 @@ int act_await_exit(act_self *self, act_id id, int *ret_rc)
 		return ACT_EDEADLK;
 	struct more *theirs = rt_actor_more(sh, a);
 	struct sysnode like = {.kind = ACT_SIG_DOWN, .to = act_whoami(self), .from = id};
-	t->exit_watch = theirs != NULL ? promise(sh, &theirs->watchers, NULL, like) : NULL;
-	if (t->exit_watch == NULL)
+	t->w.exit.watch = theirs != NULL ? promise(sh, &theirs->watchers, NULL, like) : NULL;
+	if (t->w.exit.watch == NULL)
 		return ACT_ENOMEM;
 	t->w.exit.ret_rc = ret_rc;
 	t->w.exit.id = id;
@@ -352,9 +352,9 @@ int act_await_exit(act_self *self, act_id id, int *ret_rc)
 
 bool rt_sys_abandon_exit(act_shard *sh, struct task *t)
 {
-	list_remove(&t->exit_watch->in);
-	rt_cell_free(sh, t->exit_watch);
-	t->exit_watch = NULL;
+	list_remove(&t->w.exit.watch->in);
+	rt_cell_free(sh, t->w.exit.watch);
+	t->w.exit.watch = NULL;
 	return true;
 }
 

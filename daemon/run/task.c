@@ -44,7 +44,6 @@ struct task *rt_task_new(act_shard *sh, act_step step, size_t frame_bytes,
 	t->arg_dtor = o->arg_dtor;
 	list_init(&t->wait);
 	list_init(&t->holds);
-	list_init(&t->ask.link);
 	link_home(t, home);
 	if (o->frame_init_size > 0)
 		memcpy(rt_task_frame(t), o->frame_init, o->frame_init_size);
