@@ -115,10 +115,10 @@ static void on_written(struct bufferevent *bev, void *arg)
 static void on_request(struct peer *p)
 {
 	struct rawd *r = p->r;
-	if (p->now != NULL || p->bev == NULL)
+	if (p->now != NULL || p->bev == NULL || p->head_from >= p->got.n)
 		return;
 	struct slice rest = {p->got.p + p->head_from, p->got.n - p->head_from};
-	const char *end = rest.n == 0 ? NULL : memmem(rest.p, rest.n, "\r\n\r\n", 4);
+	const char *end = memmem(rest.p, rest.n, "\r\n\r\n", 4);
 	if (end == NULL)
 		return;
 	r->n_requests++;
