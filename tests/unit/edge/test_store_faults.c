@@ -494,7 +494,8 @@ START_TEST(bodies_without_a_row_are_swept_and_the_others_stay)
 	ck_assert_int_eq(body_opens(s, &orphan), ERR_OK);
 	store_close(s);
 	leave_unfinished();
-	snprintf(path, sizeof(path), "%s/bodies/tmp/%llu", dir, (unsigned long long)orphan.id);
+	snprintf(path, sizeof(path), "%s/bodies/tmp/%llu", dir, (unsigned long long)orphan.id + 1);
+	ck_assert_int_eq(stat(path, &st), 0);
 	s = open_on(NULL);
 	ck_assert_int_ne(stat(path, &st), 0);
 	ck_assert_int_eq(body_opens(s, &kept), ERR_OK);
