@@ -7,7 +7,7 @@
  * Schedule i has seed S + i and runs twice; both runs must leave the same trace. At its end every
  * task must be gone, every permit back, every lock free or unusable, every cell returned, every
  * message accounted for (act_shard_free checks), and no child may have outlived its group.
- * A failing seed is named; `--schedules 1 --seed THAT` replays it.
+ * `--schedules 1 --seed S` replays a failing seed.
  */
 #include "run/group.h"
 #include "run/stats.h"
@@ -63,6 +63,8 @@ static int64_t some_ms(struct sim *s, unsigned max)
 {
 	return (int64_t)pick(s, max + 1) * NS_PER_MS + (int64_t)pick(s, 3) * 300 * NS_PER_US;
 }
+
+#define HALF_THE_TIME(s) (pick(s, 2) == 0)
 
 /* ---- the server: answers at once, later, or not at all ---- */
 
@@ -178,11 +180,6 @@ static void work_dropped(void *arg)
 	free(arg);
 }
 
-static void op_over(struct act_op *op)
-{
-	op->user = NULL;
-}
-
 /* Completions come from heap records, so that late ones never touch a dead frame. */
 struct late {
 	struct sim *s;
@@ -202,7 +199,6 @@ static void cancel_op(struct act_op *op)
 {
 	struct late *l = op->user;
 	l->is_void = true;
-	op_over(op);
 }
 
 static void begin_op(struct sim *s, struct body *b)
@@ -245,8 +241,6 @@ static void send_mail(act_self *self, struct sim *s)
 	}
 	trace(s, 42, act_send(self, to, MAIL, "hello", 5));
 }
-
-#define HALF_THE_TIME(s) (pick(s, 2) == 0)
 
 static int act_sem_lock(act_self *self, struct sim *s, struct body *b)
 {
@@ -420,8 +414,7 @@ static int outer_step(act_self *self, void *frame)
 	struct outer *o = frame;
 	struct sim *s = act_user(self);
 	CO_BEGIN(&o->co);
-	if (act_defer(self, body_over, NULL) == ACT_OK)
-		s->n_bodies++;
+	s->n_bodies += act_defer(self, body_over, NULL) == ACT_OK;
 	register_id(s, act_whoami(self));
 	while (o->left-- > 0) {
 		open_some_scope(self, s, o);
@@ -501,10 +494,10 @@ static void set_up(struct sim *s, uint64_t seed)
 		fakeloop_at(&s->w.fake, s->w.fake.now_ns + some_ms(s, 25), meddle, s);
 }
 
-/* What nobody ends by itself: waits for events, mail, joins. */
+/* Waits for events, mail, joins. */
 static void end_all_waits(struct sim *s)
 {
-	for (uint32_t i = 0; i < s->n_ids; i++)
+	for (unsigned i = 0; i < s->n_ids; i++)
 		act_cancel(s->w.root, s->id[i], ACT_WHY_CANCEL);
 	world_run_for(&s->w, 100 * NS_PER_MS);
 }
@@ -572,9 +565,8 @@ START_TEST(random_schedules_keep_every_promise_and_replay)
 	signal(SIGABRT, name_seed);
 	signal(SIGSEGV, name_seed);
 	for (unsigned long i = 0; i < n_schedules; i++) {
-		uint64_t seed = first_seed + i;
-		now_at_seed = seed;
-		uint64_t a = run_one(seed), b = run_one(seed);
+		now_at_seed = first_seed + i;
+		uint64_t a = run_one(now_at_seed), b = run_one(now_at_seed);
 		EXPECT(a == b);
 		all = all * 31 + a;
 	}
