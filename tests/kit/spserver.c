@@ -97,22 +97,6 @@ static struct conn *conn_of(struct serving *sv, int fd)
 	return NULL;
 }
 
-static void ask_parked(struct serving *sv)
-{
-	for (size_t i = 0; i < sv->n_parked; i++) {
-		struct parked p = sv->parked[i];
-		if (!answer(sv, conn_of(sv, p.fd), bytes_slice(&p.payload), false))
-			continue;
-		bytes_fini(&p.payload);
-		if (i < sv->n_parked && sv->parked[i].fd == p.fd) {
-			sv->n_parked--;
-			memmove(&sv->parked[i], &sv->parked[i + 1],
-				(sv->n_parked - i) * sizeof(sv->parked[0]));
-		}
-		i = (size_t)-1; /* from the start: the list has changed */
-	}
-}
-
 static void park(struct serving *sv, const struct conn *c, struct slice payload)
 {
 	if (sv->n_parked == PARKED_MAX)
@@ -120,6 +104,20 @@ static void park(struct serving *sv, const struct conn *c, struct slice payload)
 	struct parked *p = &sv->parked[sv->n_parked++];
 	*p = (struct parked){.fd = c->fd};
 	bytes_add_slice(&p->payload, payload);
+}
+
+/* Each is taken off the list before it is asked: an answer may end its connection. */
+static void ask_parked(struct serving *sv)
+{
+	for (size_t left = sv->n_parked; left > 0 && sv->n_parked > 0; left--) {
+		struct parked p = sv->parked[0];
+		sv->n_parked--;
+		memmove(&sv->parked[0], &sv->parked[1], sv->n_parked * sizeof(sv->parked[0]));
+		struct conn *c = conn_of(sv, p.fd);
+		if (!answer(sv, c, bytes_slice(&p.payload), false))
+			park(sv, c, bytes_slice(&p.payload));
+		bytes_fini(&p.payload);
+	}
 }
 
 static void take_frames(struct serving *sv, struct conn *c)
