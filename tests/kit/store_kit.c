@@ -101,6 +101,48 @@ void store_kit_read(struct store *s, struct store_query q, struct store_rows *ro
 	}
 }
 
+/* ---- SQL ---- */
+
+static sqlite3 *sql_open(const char *dir)
+{
+	char path[256];
+	sqlite3 *db = NULL;
+
+	snprintf(path, sizeof(path), "%s/store.db", dir);
+	CHECK(sqlite3_open(path, &db) == SQLITE_OK);
+	return db;
+}
+
+void store_kit_sql(const char *dir, const char *text)
+{
+	sqlite3 *db = sql_open(dir);
+	char *why = NULL;
+
+	if (sqlite3_exec(db, text, NULL, NULL, &why) != SQLITE_OK) {
+		fprintf(stderr, "%s: %s\n", text, why);
+		CHECK(false);
+	}
+	sqlite3_close(db);
+}
+
+void store_kit_sql_row(const char *dir, const char *text, char *row, size_t size)
+{
+	sqlite3 *db = sql_open(dir);
+	sqlite3_stmt *st = NULL;
+	size_t n = 0;
+
+	if (sqlite3_prepare_v2(db, text, -1, &st, NULL) != SQLITE_OK ||
+	    sqlite3_step(st) != SQLITE_ROW) {
+		fprintf(stderr, "%s: %s\n", text, sqlite3_errmsg(db));
+		CHECK(false);
+	}
+	for (int i = 0; i < sqlite3_column_count(st) && n < size; i++)
+		n += (size_t)snprintf(row + n, size - n, "%s%s", i > 0 ? "|" : "",
+				      (const char *)sqlite3_column_text(st, i));
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+}
+
 /* ---- the disk ---- */
 
 struct faulty_file {

@@ -23,6 +23,12 @@ enum err store_kit_apply(struct store *s, struct store_batch *b);
 /* Reads or aborts (NOT_FOUND: no rows). */
 void store_kit_read(struct store *s, struct store_query q, struct store_rows *rows);
 
+/* Runs SQL on DIR/store.db as a person with a shell would; text may be several statements. Aborts
+ * on failure. */
+void store_kit_sql(const char *dir, const char *text);
+/* The first row of a query, columns joined by '|'. */
+void store_kit_sql_row(const char *dir, const char *text, char *row, size_t size);
+
 /* What the disk does wrong, by the number of calls since store_kit_disk_reset. 0: nothing. */
 struct store_kit_disk {
 	atomic_int n_sync, n_write;

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,18 +102,10 @@ static void write_for_ever(const char *dir, struct fault *fault, int pipe_fd)
 
 static void assert_integrity(const char *dir)
 {
-	char path[256];
-	sqlite3 *db = NULL;
-	sqlite3_stmt *st = NULL;
+	char row[256];
 
-	snprintf(path, sizeof(path), "%s/store.db", dir);
-	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &st, NULL),
-			 SQLITE_OK);
-	ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
-	ck_assert_str_eq((const char *)sqlite3_column_text(st, 0), "ok");
-	sqlite3_finalize(st);
-	sqlite3_close(db);
+	store_kit_sql_row(dir, "PRAGMA integrity_check", row, sizeof(row));
+	ck_assert_str_eq(row, "ok");
 }
 
 static void assert_whole(struct store *s, uint64_t id)

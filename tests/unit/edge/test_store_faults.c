@@ -9,7 +9,6 @@
 
 #include <check.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,38 +64,6 @@ static bool has_job(struct store *s, uint64_t id)
 	return has;
 }
 
-static void sql(const char *text)
-{
-	char path[256];
-	char *why = NULL;
-	sqlite3 *db = NULL;
-
-	snprintf(path, sizeof(path), "%s/store.db", dir);
-	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	ck_assert_msg(sqlite3_exec(db, text, NULL, NULL, &why) == SQLITE_OK, "%s", why);
-	sqlite3_close(db);
-}
-
-/* The first row of a query, columns joined by '|'. */
-static void sql_row(const char *text, char *row, size_t size)
-{
-	char path[256];
-	sqlite3 *db = NULL;
-	sqlite3_stmt *st = NULL;
-	size_t n = 0;
-
-	snprintf(path, sizeof(path), "%s/store.db", dir);
-	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	ck_assert_msg(sqlite3_prepare_v2(db, text, -1, &st, NULL) == SQLITE_OK, "%s",
-		      sqlite3_errmsg(db));
-	ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
-	for (int i = 0; i < sqlite3_column_count(st); i++)
-		n += (size_t)snprintf(row + n, size - n, "%s%s", i > 0 ? "|" : "",
-				      (const char *)sqlite3_column_text(st, i));
-	sqlite3_finalize(st);
-	sqlite3_close(db);
-}
-
 /* ---- failed syncs and writes ---- */
 
 /* Applies until it fails; returns the last acknowledged job. Nothing may be acknowledged after. */
@@ -139,7 +106,8 @@ static void fail_and_look(int fail_sync_at, int fail_write_at, bool for_ever)
 		ck_assert_msg(has_job(s, id), "acknowledged job %d is lost", (int)id);
 	ck_assert_int_eq(put_job(s, 1000), ERR_OK);
 	store_close(s);
-	sql("DELETE FROM job; DELETE FROM chunk; DELETE FROM spec; DELETE FROM counter;");
+	store_kit_sql(dir,
+		      "DELETE FROM job; DELETE FROM chunk; DELETE FROM spec; DELETE FROM counter;");
 }
 
 START_TEST(after_a_failed_sync_nothing_is_acknowledged)
@@ -304,7 +272,7 @@ START_TEST(the_log_is_moved_when_it_has_grown_and_shrinks_with_the_results)
 	snprintf(path, sizeof(path), "%s/store.db", dir);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_lt(st.st_size, 20 << 20);
-	sql_row("SELECT count(*) FROM chunk", row, sizeof(row));
+	store_kit_sql_row(dir, "SELECT count(*) FROM chunk", row, sizeof(row));
 	ck_assert_str_eq(row, "0");
 }
 END_TEST
@@ -321,8 +289,8 @@ START_TEST(a_changed_text_is_found_by_its_checksum)
 	ck_assert_int_eq(put_job(s, 1), ERR_OK);
 	ck_assert_int_eq(put_job(s, 2), ERR_OK);
 	store_close(s);
-	sql("UPDATE chunk SET lines = replace(lines, 'true', 'TRUE') WHERE job = 1;"
-	    "UPDATE spec SET spec = spec || ' ' WHERE job = 2;");
+	store_kit_sql(dir, "UPDATE chunk SET lines = replace(lines, 'true', 'TRUE') WHERE job = 1;"
+			   "UPDATE spec SET spec = spec || ' ' WHERE job = 2;");
 	s = open_on(NULL);
 	ck_assert_int_eq(store_read(s, &chunks, &rows), ERR_CORRUPT);
 	ck_assert_uint_eq(rows.n, 0);
@@ -373,16 +341,16 @@ START_TEST(an_older_version_is_migrated_and_a_newer_one_refused)
 
 	ck_assert_int_eq(put_job(s, 1), ERR_OK);
 	store_close(s);
-	sql_row("PRAGMA user_version", version, sizeof(version));
-	sql("DROP VIEW jobs; DROP VIEW results; PRAGMA user_version = 1;");
+	store_kit_sql_row(dir, "PRAGMA user_version", version, sizeof(version));
+	store_kit_sql(dir, "DROP VIEW jobs; DROP VIEW results; PRAGMA user_version = 1;");
 	s = open_on(NULL);
 	ck_assert(has_job(s, 1));
 	store_close(s);
-	sql_row("PRAGMA user_version", row, sizeof(row));
+	store_kit_sql_row(dir, "PRAGMA user_version", row, sizeof(row));
 	ck_assert_str_eq(row, version);
-	sql_row("SELECT count(*) FROM results", row, sizeof(row));
+	store_kit_sql_row(dir, "SELECT count(*) FROM results", row, sizeof(row));
 	ck_assert_str_eq(row, "20");
-	sql("PRAGMA user_version = 99;");
+	store_kit_sql(dir, "PRAGMA user_version = 99;");
 	ck_assert_int_eq(store_open(&o, &s), ERR_UNSUPPORTED);
 }
 END_TEST
@@ -404,11 +372,13 @@ START_TEST(the_views_show_jobs_and_single_results)
 				  "{\"seq\":2,\"url\":\"http://b/\",\"ok\":false,"
 				  "\"error\":{\"kind\":\"dns.failed\"}}\n")};
 	ck_assert_int_eq(store_kit_apply(s, b), ERR_OK);
-	sql_row("SELECT job, state, ok, failed, spec FROM jobs", row, sizeof(row));
+	store_kit_sql_row(dir, "SELECT job, state, ok, failed, spec FROM jobs", row, sizeof(row));
 	ck_assert_str_eq(row, "j7|queued|1|1|{\"run\":\"http://a/\"}");
-	sql_row("SELECT job, seq, url, status FROM results WHERE seq = 1", row, sizeof(row));
+	store_kit_sql_row(dir, "SELECT job, seq, url, status FROM results WHERE seq = 1", row,
+			  sizeof(row));
 	ck_assert_str_eq(row, "j7|1|http://a/,|200");
-	sql_row("SELECT seq, ok, error FROM results WHERE seq = 2", row, sizeof(row));
+	store_kit_sql_row(dir, "SELECT seq, ok, error FROM results WHERE seq = 2", row,
+			  sizeof(row));
 	ck_assert_str_eq(row, "2|0|dns.failed");
 	store_close(s);
 }
