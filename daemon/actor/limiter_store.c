@@ -287,7 +287,8 @@ static void move_to_saving(struct limiter *l)
 	uint32_t n = l->n_forget < COMMIT_KEYS ? l->n_forget : COMMIT_KEYS;
 	for (uint32_t i = 0; i < n; i++)
 		free(l->forget[i]);
-	memmove(l->forget, l->forget + n, (l->n_forget - n) * sizeof(*l->forget));
+	if (l->n_forget > n)
+		memmove(l->forget, l->forget + n, (l->n_forget - n) * sizeof(*l->forget));
 	l->n_forget -= n;
 	struct link *it;
 	for (n = 0; n < COMMIT_KEYS && (it = list_pop_front(&l->dirty)) != NULL; n++) {

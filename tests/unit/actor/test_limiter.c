@@ -1,0 +1,655 @@
+/* What the limiter promises to one daemon while it runs. */
+#include "tests/unit/actor/limit_world.h"
+
+static struct limit_world lw;
+
+static void open_with(const char *rules)
+{
+	limit_open(&lw, rules);
+}
+
+static uint32_t count_done(const struct client *c, uint32_t n)
+{
+	uint32_t done = 0;
+	for (uint32_t i = 0; i < n; i++)
+		done += c[i].is_done;
+	return done;
+}
+
+START_TEST(an_origin_without_a_rule_gets_six_at_once)
+{
+	static struct client c[40];
+	open_with("[]");
+	for (int i = 0; i < 40; i++) {
+		c[i] = client_of(&lw, i < 20 ? "a" : "b");
+		c[i].hold_ns = 100 * MS;
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, 50 * MS);
+	ck_assert_uint_eq(lw.held, 12);
+	world_run_for(&lw.w, 2 * S);
+	ck_assert_uint_eq(count_done(c, 40), 40);
+	ck_assert_uint_eq(lw.most_held, 12);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(a_rule_replaces_the_default_of_an_origin)
+{
+	static struct client c[30];
+	open_with("[{\"match\":{\"host\":\"a\"},\"key\":\"k\",\"concurrency\":20}]");
+	for (int i = 0; i < 30; i++) {
+		c[i] = client_of(&lw, "a");
+		c[i].hold_ns = 100 * MS;
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, 50 * MS);
+	ck_assert_uint_eq(lw.held, 20);
+	world_run_for(&lw.w, S);
+	ck_assert_uint_eq(count_done(c, 30), 30);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(a_job_has_a_rate_and_a_concurrency_of_its_own)
+{
+	static struct client c[60];
+	int64_t at[60];
+	open_with("[]");
+	for (int i = 0; i < 60; i++) {
+		c[i] = client_of(&lw, i % 2 ? "a" : "b");
+		c[i].hold_ns = 350 * MS;
+		c[i].ask.n_own = 2;
+		c[i].ask.own[0] = (struct limit_own){.rate = {10, S}, .burst = 2};
+		c[i].ask.own[1] = (struct limit_own){.scope = 3, .concurrency = 4};
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, 8 * S);
+	ck_assert_uint_eq(count_done(c, 60), 60);
+	ck_assert_uint_eq(lw.most_held, 4);
+	for (int i = 0; i < 60; i++)
+		at[c[i].order - 1] = c[i].granted_ns;
+	check_rate(at, 60, 10, S, 2);
+	limit_close(&lw);
+}
+END_TEST
+
+static const struct {
+	const char *rule;
+	int64_t n, per_ns, burst;
+	int count;
+} paces[] = {
+	{"[{\"key\":\"k\",\"rate\":\"100/s\",\"burst\":3,\"concurrency\":100}]", 100, S, 3, 600},
+	{"[{\"key\":\"k\",\"rate\":\"500/s\",\"concurrency\":100}]", 500, S, 1, 2000},
+	{"[{\"key\":\"k\",\"rate\":\"3/s\",\"concurrency\":100}]", 3, S, 1, 60},
+	{"[{\"key\":\"k\",\"rate\":\"1/10s\",\"concurrency\":100}]", 1, 10 * S, 1, 20},
+	{"[{\"key\":\"k\",\"rate\":\"7/s\",\"burst\":50,\"concurrency\":100}]", 7, S, 50, 200},
+};
+
+/* A backlog at a paced key: never above, and within one percent of the rate. */
+START_TEST(a_backlog_goes_out_at_the_rate)
+{
+	static struct client c[2000];
+	static int64_t at[2000];
+	int n = paces[_i].count;
+	open_with(paces[_i].rule);
+	for (int i = 0; i < n; i++) {
+		c[i] = client_of(&lw, "a");
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, 400 * S);
+	ck_assert_uint_eq(count_done(c, (uint32_t)n), (uint32_t)n);
+	for (int i = 0; i < n; i++) {
+		at[c[i].order - 1] = c[i].granted_ns;
+		ck_assert_int_ge(c[i].use_before_ns, c[i].granted_ns);
+	}
+	check_rate(at, (size_t)n, paces[_i].n, paces[_i].per_ns, paces[_i].burst);
+	double took = (double)(at[n - 1] - at[0]);
+	double want =
+		(double)(n - paces[_i].burst) * (double)paces[_i].per_ns / (double)paces[_i].n;
+	ck_assert_double_le(took, want * 1.01 + 2 * MS);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(a_quota_is_spent_fast_and_refilled_by_the_window)
+{
+	static struct client c[25];
+	open_with("[{\"key\":\"k\",\"quota\":[\"10/m\"],\"concurrency\":100}]");
+	for (int i = 0; i < 25; i++) {
+		c[i] = client_of(&lw, "a");
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, S);
+	ck_assert_uint_eq(count_done(c, 25), 10);
+	world_run_for(&lw.w, 57 * S);
+	ck_assert_uint_eq(count_done(c, 25), 10);
+	world_run_for(&lw.w, 5 * S);
+	ck_assert_uint_eq(count_done(c, 25), 20);
+	limit_close(&lw);
+}
+END_TEST
+
+/* Ten wait for the one slot of b; meanwhile they take no tokens of the shared rate. */
+START_TEST(who_waits_at_one_key_takes_nothing_of_the_others)
+{
+	static struct client b[10], a;
+	open_with("[{\"key\":\"rate\",\"rate\":\"1/s\",\"burst\":2},"
+		  "{\"match\":{\"host\":\"b\"},\"key\":\"slot\",\"concurrency\":1}]");
+	for (int i = 0; i < 10; i++) {
+		b[i] = client_of(&lw, "b");
+		b[i].hold_ns = 60 * S;
+		client_start(&b[i]);
+	}
+	world_run_for(&lw.w, 10 * S);
+	ck_assert_uint_eq(lw.held, 1);
+	a = client_of(&lw, "a");
+	a.start_ns = lw.w.fake.now_ns;
+	client_start(&a);
+	world_run_for(&lw.w, 5 * MS);
+	ck_assert(a.is_done);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(within_a_job_first_in_is_first_out)
+{
+	static struct client c[200];
+	open_with("[{\"key\":\"k\",\"concurrency\":3}]");
+	for (int i = 0; i < 200; i++) {
+		c[i] = client_of(&lw, i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c");
+		c[i].start_ns = S + i * MS;
+		c[i].hold_ns = 10 * MS;
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, 5 * S);
+	for (int i = 0; i < 200; i++)
+		ck_assert_uint_eq(c[i].order, (uint32_t)i + 1);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(a_front_request_goes_before_its_siblings)
+{
+	static struct client c[10];
+	open_with("[{\"key\":\"k\",\"concurrency\":1}]");
+	for (int i = 0; i < 10; i++) {
+		c[i] = client_of(&lw, "a");
+		c[i].start_ns = S + i * MS;
+		c[i].hold_ns = 20 * MS;
+		c[i].ask.is_front = i == 9;
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, 5 * S);
+	ck_assert_uint_eq(c[9].order, 2);
+	ck_assert_uint_eq(c[8].order, 10);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(a_user_with_a_thousand_waits_no_less_than_one_with_ten)
+{
+	static struct client big[1000], small[10];
+	open_with("[{\"key\":\"k\",\"concurrency\":1}]");
+	for (int i = 0; i < 1000; i++) {
+		big[i] = client_of(&lw, "a");
+		big[i].hold_ns = 10 * MS;
+		client_start(&big[i]);
+	}
+	for (int i = 0; i < 10; i++) {
+		small[i] = client_of(&lw, "a");
+		small[i].start_ns = S + 100 * MS;
+		small[i].hold_ns = 10 * MS;
+		small[i].ask.uid = 1001;
+		small[i].ask.job = 2;
+		client_start(&small[i]);
+	}
+	world_run_for(&lw.w, 400 * MS);
+	ck_assert_uint_eq(count_done(small, 10), 10);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(jobs_share_by_their_priority)
+{
+	static struct client high[400], low[400];
+	open_with("[{\"key\":\"k\",\"concurrency\":1}]");
+	for (int i = 0; i < 400; i++) {
+		high[i] = client_of(&lw, "a");
+		high[i].hold_ns = 10 * MS;
+		high[i].ask.priority = 8;
+		low[i] = high[i];
+		low[i].ask.job = 2;
+		low[i].ask.priority = 2;
+		client_start(&low[i]);
+		client_start(&high[i]);
+	}
+	world_run_for(&lw.w, 2 * S);
+	uint32_t n_low = count_done(low, 400), n_high = count_done(high, 400);
+	ck_assert_uint_gt(n_low, 20);
+	ck_assert_uint_ge(n_high, n_low * 3);
+	ck_assert_uint_le(n_high, n_low * 5);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(a_retry_after_blocks_its_key_and_no_other)
+{
+	static struct client first, again[20], other;
+	open_with("[{\"match\":{\"host\":\"a\"},\"key\":\"k\",\"concurrency\":20},"
+		  "{\"key\":\"all\",\"concurrency\":100}]");
+	first = client_of(&lw, "a");
+	first.outcome =
+		(struct limit_outcome){.status = 429, .use = LIMIT_USED, .retry_after_ms = 5000};
+	ck_assert(limit_is_refunded(&first.outcome, 9));
+	ck_assert(!limit_is_refunded(&first.outcome, 10));
+	client_start(&first);
+	world_run_for(&lw.w, 10 * MS);
+	for (int i = 0; i < 20; i++) {
+		again[i] = client_of(&lw, "a");
+		client_start(&again[i]);
+	}
+	other = client_of(&lw, "b");
+	client_start(&other);
+	world_run_for(&lw.w, 4900 * MS);
+	ck_assert_uint_eq(count_done(again, 20), 0);
+	ck_assert(other.is_done);
+	world_run_for(&lw.w, 700 * MS); /* jitter is at most a tenth */
+	ck_assert_uint_eq(count_done(again, 20), 20);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(without_a_rule_the_origin_is_blocked)
+{
+	static struct client first, same, other;
+	open_with("[]");
+	first = client_of(&lw, "a");
+	first.outcome =
+		(struct limit_outcome){.status = 503, .use = LIMIT_USED, .retry_after_ms = 2000};
+	client_start(&first);
+	world_run_for(&lw.w, 10 * MS);
+	same = client_of(&lw, "a");
+	other = client_of(&lw, "b");
+	client_start(&same);
+	client_start(&other);
+	world_run_for(&lw.w, 1900 * MS);
+	ck_assert(!same.is_granted && other.is_done);
+	world_run_for(&lw.w, S);
+	ck_assert(same.is_done);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(a_deadline_inside_a_block_is_refused_at_once)
+{
+	static struct client waits[3], first, late;
+	open_with("[{\"match\":{\"host\":\"a\"},\"key\":\"k\",\"concurrency\":1,"
+		  "\"max_wait\":\"10m\"}]");
+	first = client_of(&lw, "a");
+	first.hold_ns = S;
+	first.outcome =
+		(struct limit_outcome){.status = 429, .use = LIMIT_USED, .retry_after_ms = 60000};
+	client_start(&first);
+	for (int i = 0; i < 3; i++) {
+		waits[i] = client_of(&lw, "a");
+		waits[i].ask.deadline_ns = i == 1 ? 40 * S : i == 2 ? 200 * S : INT64_MAX;
+		client_start(&waits[i]);
+	}
+	world_run_for(&lw.w, 1100 * MS);
+	ck_assert(!waits[0].is_refused && !waits[2].is_refused);
+	ck_assert(waits[1].is_refused);
+	ck_assert_int_eq(waits[1].kind, KIND_LIMIT_WAIT);
+	ck_assert_ptr_nonnull(strstr(waits[1].message, "k"));
+	late = client_of(&lw, "a");
+	late.ask.deadline_ns = 10 * S;
+	client_start(&late);
+	world_run_for(&lw.w, 5 * MS);
+	ck_assert_int_eq(late.kind, KIND_LIMIT_WAIT);
+	world_run_for(&lw.w, 100 * S);
+	ck_assert(waits[0].is_done && waits[2].is_done);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(max_wait_bounds_the_wait_for_a_server_only)
+{
+	static struct client first, second, third;
+	open_with("[{\"match\":{\"host\":\"a\"},\"key\":\"k\",\"concurrency\":1,"
+		  "\"max_wait\":\"10s\"}]");
+	first = client_of(&lw, "a");
+	first.hold_ns = 30 * S; /* a slot is waited for as long as it takes */
+	second = client_of(&lw, "a");
+	client_start(&first);
+	client_start(&second);
+	world_run_for(&lw.w, 31 * S);
+	ck_assert(second.is_done);
+	second = client_of(&lw, "a");
+	second.outcome =
+		(struct limit_outcome){.status = 429, .use = LIMIT_USED, .retry_after_ms = 60000};
+	client_start(&second);
+	world_run_for(&lw.w, 10 * MS);
+	third = client_of(&lw, "a");
+	client_start(&third);
+	world_run_for(&lw.w, 10 * MS);
+	ck_assert_int_eq(third.kind, KIND_LIMIT_WAIT);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(an_absurd_retry_after_is_cut_and_then_one_probes)
+{
+	static struct client first, c[10];
+	open_with("[{\"match\":{\"host\":\"a\"},\"key\":\"k\",\"concurrency\":10,"
+		  "\"max_retry_after\":\"10s\"}]");
+	first = client_of(&lw, "a");
+	first.outcome = (struct limit_outcome){
+		.status = 429, .use = LIMIT_USED, .retry_after_ms = 1000000000};
+	client_start(&first);
+	world_run_for(&lw.w, 10 * MS);
+	for (int i = 0; i < 10; i++) {
+		c[i] = client_of(&lw, "a");
+		c[i].hold_ns = S;
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, 11500 * MS);
+	ck_assert_uint_eq(lw.held, 1);
+	world_run_for(&lw.w, S);
+	ck_assert_uint_eq(lw.held, 9);
+	world_run_for(&lw.w, 2 * S);
+	ck_assert_uint_eq(count_done(c, 10), 10);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(an_open_circuit_refuses_and_a_probe_closes_it)
+{
+	static struct client c[8];
+	open_with("[{\"key\":\"k\",\"concurrency\":1,"
+		  "\"circuit\":{\"failures\":3,\"open\":\"30s\"}}]");
+	for (int i = 0; i < 8; i++) {
+		c[i] = client_of(&lw, "a");
+		c[i].hold_ns = 10 * MS;
+		c[i].start_ns = i < 5 ? S : i == 5 ? 40 * S : 50 * S;
+		c[i].outcome.failed = i < 3;
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, S);
+	ck_assert_uint_eq(count_done(c, 8), 3);
+	ck_assert_int_eq(c[3].kind, KIND_CIRCUIT_OPEN);
+	ck_assert_int_eq(c[4].kind, KIND_CIRCUIT_OPEN);
+	world_run_for(&lw.w, 60 * S);
+	ck_assert(c[5].is_done && c[6].is_done && c[7].is_done);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(retries_beyond_their_budget_are_refused)
+{
+	static struct client c[12];
+	open_with("[{\"key\":\"k\",\"concurrency\":1,\"retry_budget\":0.2}]");
+	for (int i = 0; i < 12; i++) {
+		c[i] = client_of(&lw, "a");
+		c[i].ask.attempt = 2;
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, S);
+	ck_assert_uint_eq(count_done(c, 12), 10);
+	ck_assert(c[11].is_refused);
+	ck_assert_int_eq(c[11].kind, KIND_NONE);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(who_gives_up_leaves_the_line)
+{
+	static struct client c[6];
+	open_with("[{\"key\":\"k\",\"concurrency\":1}]");
+	for (int i = 0; i < 6; i++) {
+		c[i] = client_of(&lw, "a");
+		c[i].hold_ns = 100 * MS;
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, 10 * MS);
+	act_cancel(lw.w.root, c[1].id, ACT_WHY_CANCEL);
+	act_kill(lw.w.root, c[2].id);
+	act_cancel(lw.w.root, c[5].id, ACT_WHY_CANCEL);
+	world_run_for(&lw.w, 10 * S);
+	ck_assert(c[1].was_cancelled && !c[2].is_granted && c[5].was_cancelled);
+	ck_assert(c[0].is_done && c[3].is_done && c[4].is_done);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(a_slot_whose_holder_dies_comes_back)
+{
+	static struct client c[4];
+	open_with("[{\"key\":\"k\",\"concurrency\":1}]");
+	for (int i = 0; i < 4; i++) {
+		c[i] = client_of(&lw, "a");
+		c[i].hold_ns = 10 * MS;
+		c[i].leaves_it = i == 1;
+		client_start(&c[i]);
+	}
+	/* the grant is on its way to one that is killed in the same turn */
+	world_run_for(&lw.w, 5 * MS);
+	act_kill(lw.w.root, c[2].id);
+	world_run_for(&lw.w, 5 * S);
+	ck_assert(c[0].is_done && c[1].is_done && c[3].is_done);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(an_unused_token_can_be_had_again)
+{
+	static struct client c[2];
+	open_with("[{\"key\":\"k\",\"rate\":\"1/m\",\"concurrency\":5}]");
+	c[0] = client_of(&lw, "a");
+	c[0].hold_ns = 10 * MS;
+	c[0].outcome.use = LIMIT_UNUSED;
+	c[1] = client_of(&lw, "a");
+	client_start(&c[0]);
+	client_start(&c[1]);
+	world_run_for(&lw.w, S);
+	ck_assert(c[0].is_done && c[1].is_done);
+	ck_assert_int_lt(c[1].granted_ns, S + 20 * MS);
+	limit_close(&lw);
+}
+END_TEST
+
+static act_msg *asked;
+
+struct ask_frame {
+	act_co co;
+	int rc;
+	act_msg *m;
+};
+
+struct ask_arg {
+	uint32_t type;
+	struct limit_explain_ask explain;
+	struct limit_keys_ask keys;
+};
+
+static int ask_step(act_self *self, void *frame)
+{
+	struct ask_frame *f = frame;
+	const struct ask_arg *a = act_arg(self);
+	CO_BEGIN(&f->co);
+	CO_AWAIT(&f->co, f->rc,
+		 a->type == LIMIT_KEYS
+			 ? act_ask(self, lw.limiter, a->type, &a->keys, sizeof(a->keys), &f->m)
+			 : act_ask(self, lw.limiter, a->type, &a->explain, sizeof(a->explain),
+				   &f->m));
+	ck_assert_int_eq(f->rc, ACT_OK);
+	asked = f->m;
+	CO_END(&f->co);
+}
+
+static const struct limit_rows *ask_rows(struct ask_arg *a)
+{
+	struct act_task_opts o = {.name = "asker", .arg = a};
+	asked = NULL;
+	act_spawn_task(lw.w.root, ask_step, sizeof(struct ask_frame), &o);
+	world_settle(&lw.w);
+	ck_assert_ptr_nonnull(asked);
+	ck_assert_uint_eq(asked->type, LIMIT_ROWS);
+	return act_data(asked);
+}
+
+START_TEST(it_can_say_what_a_request_waits_for)
+{
+	static struct client c[5];
+	open_with("[{\"match\":{\"host\":\"a\"},\"key\":\"slots\",\"concurrency\":2}]");
+	for (int i = 0; i < 5; i++) {
+		c[i] = client_of(&lw, "a");
+		c[i].hold_ns = 10 * S;
+		c[i].ask.leaf = (uint64_t)i;
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, S);
+	struct ask_arg a = {.type = LIMIT_EXPLAIN, .explain = {.job = 1, .leaf = UINT64_MAX}};
+	const struct limit_rows *rows = ask_rows(&a);
+	ck_assert_uint_eq(rows->n, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		ck_assert_uint_eq(rows->row[i].leaf, i + 2);
+		ck_assert_uint_eq(rows->row[i].position, i);
+		ck_assert_str_eq(rows->row[i].key, "slots");
+		ck_assert_int_eq(rows->row[i].why, LIMIT_WHY_CONCURRENCY);
+		ck_assert_int_eq(rows->row[i].since_ns, S);
+	}
+	act_drop(lw.w.root, asked);
+	a.explain.leaf = 4;
+	rows = ask_rows(&a);
+	ck_assert_uint_eq(rows->n, 1);
+	ck_assert_uint_eq(rows->row[0].position, 2);
+	act_drop(lw.w.root, asked);
+	a.type = LIMIT_KEYS;
+	rows = ask_rows(&a);
+	ck_assert_uint_eq(rows->n, 2); /* and the origin */
+	ck_assert_uint_eq(rows->row[0].held, 2);
+	ck_assert_uint_eq(rows->row[0].waiting, 3);
+	act_drop(lw.w.root, asked);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(a_reload_reaches_those_who_wait)
+{
+	static struct client c[10];
+	open_with("[{\"key\":\"k\",\"concurrency\":1}]");
+	for (int i = 0; i < 10; i++) {
+		c[i] = client_of(&lw, "a");
+		c[i].hold_ns = S;
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, 100 * MS);
+	ck_assert_uint_eq(lw.held, 1);
+	struct rules *r = world_rules("[{\"key\":\"k\",\"concurrency\":4}]");
+	ck_assert_int_eq(act_send(lw.w.root, lw.limiter, LIMIT_RELOAD, &r, sizeof(r)), ACT_OK);
+	world_run_for(&lw.w, 10 * MS);
+	ck_assert_uint_eq(lw.held, 4);
+	world_run_for(&lw.w, 10 * S);
+	ck_assert_uint_eq(count_done(c, 10), 10);
+	for (int i = 1; i < 10; i++)
+		ck_assert_uint_eq(c[i].order, (uint32_t)i + 1);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(idle_keys_and_ended_jobs_are_forgotten)
+{
+	static struct client c[300];
+	open_with("[]");
+	for (int i = 0; i < 300; i++) {
+		char host[16];
+		snprintf(host, sizeof(host), "h%d", i % 60);
+		c[i] = client_of(&lw, host);
+		c[i].ask.n_own = 1;
+		c[i].ask.own[0] = (struct limit_own){.concurrency = 50};
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, S);
+	ck_assert_uint_eq(count_done(c, 300), 300);
+	struct limit_job_end end = {1};
+	ck_assert_int_eq(act_send(lw.w.root, lw.limiter, LIMIT_JOB_END, &end, sizeof(end)), ACT_OK);
+	world_run_for(&lw.w, 200 * S);
+	struct ask_arg a = {.type = LIMIT_KEYS};
+	ck_assert_uint_eq(ask_rows(&a)->n, 0);
+	act_drop(lw.w.root, asked);
+	ck_assert(act_shard_idle(lw.w.sh));
+	ck_assert_int_eq(act_shard_next_timer_ns(lw.w.sh), INT64_MAX);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(bandwidth_is_shared_among_the_slots)
+{
+	static struct client c;
+	open_with("[{\"key\":\"k\",\"concurrency\":4,\"bandwidth\":\"1M\"}]");
+	c = client_of(&lw, "a");
+	client_start(&c);
+	world_run_for(&lw.w, S);
+	ck_assert_int_eq(c.bandwidth, 1048576 / 4);
+	limit_close(&lw);
+}
+END_TEST
+
+START_TEST(adaptive_halves_on_overload)
+{
+	static struct client c[40];
+	open_with("[{\"key\":\"k\",\"concurrency\":16,\"adaptive\":true}]");
+	for (int i = 0; i < 40; i++) {
+		c[i] = client_of(&lw, "a");
+		c[i].hold_ns = 100 * MS;
+		c[i].outcome.status = i < 16 ? 503 : 200;
+		client_start(&c[i]);
+	}
+	world_run_for(&lw.w, 50 * MS);
+	ck_assert_uint_eq(lw.held, 16);
+	world_run_for(&lw.w, 100 * MS);
+	ck_assert_uint_eq(lw.held, 8);
+	world_run_for(&lw.w, 5 * S);
+	ck_assert_uint_eq(count_done(c, 40), 40);
+	limit_close(&lw);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("limiter");
+	TCase *t = tcase_create("limiter");
+	tcase_add_test(t, an_origin_without_a_rule_gets_six_at_once);
+	tcase_add_test(t, a_rule_replaces_the_default_of_an_origin);
+	tcase_add_test(t, a_job_has_a_rate_and_a_concurrency_of_its_own);
+	tcase_add_loop_test(t, a_backlog_goes_out_at_the_rate, 0,
+			    (int)(sizeof(paces) / sizeof(paces[0])));
+	tcase_add_test(t, a_quota_is_spent_fast_and_refilled_by_the_window);
+	tcase_add_test(t, who_waits_at_one_key_takes_nothing_of_the_others);
+	tcase_add_test(t, within_a_job_first_in_is_first_out);
+	tcase_add_test(t, a_front_request_goes_before_its_siblings);
+	tcase_add_test(t, a_user_with_a_thousand_waits_no_less_than_one_with_ten);
+	tcase_add_test(t, jobs_share_by_their_priority);
+	tcase_add_test(t, a_retry_after_blocks_its_key_and_no_other);
+	tcase_add_test(t, without_a_rule_the_origin_is_blocked);
+	tcase_add_test(t, a_deadline_inside_a_block_is_refused_at_once);
+	tcase_add_test(t, max_wait_bounds_the_wait_for_a_server_only);
+	tcase_add_test(t, an_absurd_retry_after_is_cut_and_then_one_probes);
+	tcase_add_test(t, an_open_circuit_refuses_and_a_probe_closes_it);
+	tcase_add_test(t, retries_beyond_their_budget_are_refused);
+	tcase_add_test(t, who_gives_up_leaves_the_line);
+	tcase_add_test(t, a_slot_whose_holder_dies_comes_back);
+	tcase_add_test(t, an_unused_token_can_be_had_again);
+	tcase_add_test(t, it_can_say_what_a_request_waits_for);
+	tcase_add_test(t, a_reload_reaches_those_who_wait);
+	tcase_add_test(t, idle_keys_and_ended_jobs_are_forgotten);
+	tcase_add_test(t, bandwidth_is_shared_among_the_slots);
+	tcase_add_test(t, adaptive_halves_on_overload);
+	tcase_set_timeout(t, 60);
+	suite_add_tcase(s, t);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed != 0;
+}
