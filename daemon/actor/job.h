@@ -18,6 +18,7 @@
  *   FORGET    of an ended job
  *   BODY      a piece of the body of a result
  *   ATTACH_LOST  its session is gone for good: cancel if attached
+ *   DRAIN     launch nothing more; attempts under way end
  * From inside: JOB_MSG_STIR of its own tasks (something followers wait for may have changed),
  * STORE_APPLIED and STORE_ROWS of the store, signals.
  */
@@ -45,6 +46,7 @@ enum job_call_kind {
 	JOB_CALL_FORGET,
 	JOB_CALL_BODY,
 	JOB_CALL_ATTACH_LOST,
+	JOB_CALL_DRAIN,
 	JOB_CALLS
 };
 
@@ -108,6 +110,31 @@ void job_reply_free(void *reply);
 void job_call_done(act_self *self, struct job_call *call, struct bytes *body);
 void job_call_refuse(act_self *self, struct job_call *call, enum kind kind, const char *message);
 
+/* The reply alone; NULL: no memory. head is taken over. */
+struct job_reply *job_reply_new(struct bytes *head, const struct bytes *body);
+struct job_reply *job_reply_refusal(enum kind kind, const char *message);
+/* Takes the reply; NULL answers with ENOMEM. */
+void job_reply_send(act_self *self, uint64_t token, uint32_t type, struct job_reply *r);
+
 /* "j7", "v7". */
 bool job_id_parse(struct slice text, uint64_t *ret_id, bool *ret_is_volatile);
 void job_id_add(struct bytes *out, uint64_t id, bool is_volatile);
+
+/* ---- life: the keeper alone ---- */
+
+struct job_peers;
+struct job_spec;
+
+struct job_args {
+	const struct job_peers *peers; /* outlives the actor */
+	act_id keeper;
+	uint64_t number;
+	bool is_volatile;
+	/* Of a job submitted just now; else NULL, and it reads itself from the store. */
+	struct job_spec *spec; /* a reference is taken */
+	uint32_t uid;
+	bool is_attached;
+};
+
+/* 0: no memory. */
+act_id job_spawn(act_self *self, const struct job_args *args);

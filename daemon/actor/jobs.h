@@ -15,6 +15,8 @@
 #pragma once
 
 #include "actor/job.h"
+#include "base/clock.h"
+#include "base/log.h"
 
 enum jobs_msg {
 	JOBS_SUBMIT = 0x4b00,
@@ -25,6 +27,36 @@ enum jobs_msg {
 	JOBS_STATE, /* from a job: struct jobs_state, inline */
 };
 
+struct events;
+struct hosts;
+struct net_policy;
+struct rules;
+
+/* Whom jobs work with; one struct for all of them, which outlives the keeper. */
+struct job_peers {
+	act_id durable, memory; /* actor/store.h; durable 0: all jobs are volatile */
+	act_id limiter, sessions;
+	struct hosts *hosts;
+	struct events *events; /* NULL: nobody is told */
+	const struct clock *clock;
+	const struct log *log;
+	void *ctx;
+	/* What the configuration says now; borrowed until the next await. May be NULL. */
+	const struct rules *(*rules)(void *ctx);
+	const struct net_policy *(*policy)(void *ctx);
+	uint32_t active_jobs; /* 0 = 256 */
+	uint64_t seed;
+};
+
+/* What a job tells its keeper. */
+struct jobs_state {
+	uint64_t number;
+	bool is_volatile, is_ended, is_idle; /* idle: nobody asked for a while, it may go */
+};
+
+/* Reads the open jobs of the store and goes on with them. 0: no memory. */
+act_id jobs_spawn(act_self *parent, const struct job_peers *peers);
+
 struct jobs_submit {
 	struct job_spec *spec; /* a reference: parsed and valid */
 	struct bytes text;     /* the job as JSON, as stored */
@@ -34,6 +66,9 @@ struct jobs_submit {
 	bool is_volatile;
 	bool is_attached;
 	uint64_t session; /* of an attached job */
+	/* Committed with the job as STORE_OPID_PUT, the answer being `"result":RESULT}`; if it is
+	 * there already, the reply is that answer. Empty: none. */
+	struct bytes op_id;
 };
 
 struct jobs_list {

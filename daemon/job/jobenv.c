@@ -5,6 +5,7 @@
 #include "job/recall.h"
 #include "job/results.h"
 #include "job/task.h"
+#include "proto/result.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,31 @@ struct jobenv *jobenv_ref(struct jobenv *env)
 	return env;
 }
 
+void jobenv_scope_ended(struct jobenv *env, const struct task *t, int64_t now_ns)
+{
+	char path[TASK_PATH_MAX];
+	if (env->n_scopes++ >= JOBENV_SCOPES)
+		return;
+	if (env->scopes.n > 0)
+		bytes_add_byte(&env->scopes, ',');
+	bytes_add_str(&env->scopes, "{\"id\":");
+	result_add_string(&env->scopes, t->node->id);
+	bytes_add_str(&env->scopes, ",\"task\":");
+	result_add_string(&env->scopes, task_path_in(t, path));
+	bytes_printf(&env->scopes, ",\"state\":\"%s\",\"elapsed_ms\":%lld}",
+		     outcome_state_text(t->out.state),
+		     (long long)((now_ns - t->begun_ns) / NS_PER_MS));
+}
+
+void jobenv_scopes_write(const struct jobenv *env, struct bytes *out)
+{
+	if (env->scopes.n == 0)
+		return;
+	bytes_add_byte(out, '[');
+	bytes_add(out, env->scopes.p, env->scopes.n);
+	bytes_add_byte(out, ']');
+}
+
 static void free_pool(struct jobenv *env)
 {
 	for (uint32_t i = 0; env->pool != NULL && i < env->spec->n_nodes; i++)
@@ -77,6 +103,7 @@ void jobenv_unref(struct jobenv *env)
 	recall_free(env->recall);
 	if (env->go != NULL)
 		act_event_free(env->go);
+	bytes_fini(&env->scopes);
 	job_spec_unref(env->spec);
 	free(env);
 }

@@ -45,7 +45,15 @@ struct jobenv {
 	uint32_t n_holding;  /* leaves that hold a slot */
 	uint64_t n_expected; /* items known to come and not yet started */
 	bool is_draining;
+	struct bytes scopes; /* records of ended ones, with commas between */
+	uint32_t n_scopes;
 };
+
+/* A task with an id has ended; kept for the final record, up to JOBENV_SCOPES. */
+#define JOBENV_SCOPES 256
+void jobenv_scope_ended(struct jobenv *env, const struct task *t, int64_t now_ns);
+/* `[{"id":…},…]`, or nothing. */
+void jobenv_scopes_write(const struct jobenv *env, struct bytes *out);
 
 struct jobenv_opts {
 	struct job_spec *spec; /* a reference is taken */

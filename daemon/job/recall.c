@@ -94,22 +94,52 @@ static struct results_cursor *cursor_at(struct recall *r, struct slice path)
 enum err recall_cursor_add(struct recall *r, const struct store_cursor *s)
 {
 	struct results_cursor *c = cursor_at(r, s->path);
-	return c != NULL ? results_cursor_read(c, s->gaps) : ERR_NOMEM;
+	if (c == NULL)
+		return ERR_NOMEM;
+	c->seq = s->seq;
+	return results_cursor_read(c, s->gaps);
 }
+
+struct done_ctx {
+	struct recall *recall;
+	uint64_t seq;
+};
 
 static enum err done_item(void *ctx, struct slice path, uint64_t from, uint64_t to,
 			  const struct done_mark *how)
 {
-	struct results_cursor *c = cursor_at(ctx, path);
+	struct done_ctx *d = ctx;
+	struct results_cursor *c = cursor_at(d->recall, path);
 	if (c == NULL)
 		return ERR_NOMEM;
+	if (d->seq <= c->seq)
+		return ERR_OK; /* the snapshot knows it */
 	done_tally_add(&c->tally, to - from, how);
 	return cursor_done(&c->cursor, (struct cursor_range){from, to});
 }
 
-enum err recall_done_add(struct recall *r, struct slice done)
+enum err recall_done_add(struct recall *r, uint64_t seq, struct slice done)
 {
-	return done_read(done, done_item, r);
+	struct done_ctx d = {r, seq};
+	return done_read(done, done_item, &d);
+}
+
+uint64_t recall_done_after(const struct recall *r)
+{
+	uint64_t seq = UINT64_MAX;
+	TABLE_EACH (e, &r->cursors) {
+		const struct results_cursor *c = e->value;
+		seq = c->seq < seq ? c->seq : seq;
+	}
+	return seq == UINT64_MAX ? 0 : seq;
+}
+
+uint64_t recall_handled(const struct recall *r)
+{
+	uint64_t n = 0;
+	TABLE_EACH (e, &r->cursors)
+		n += ((const struct results_cursor *)e->value)->tally.n_handled;
+	return n;
 }
 
 bool recall_is_empty(const struct recall *r)

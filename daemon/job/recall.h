@@ -1,9 +1,6 @@
 /*
  * recall -- what an earlier life of the job left in the store: facts by path, cursors of its
  * eaches. The interpreter runs as ever; leaves that find their outcome here end with it at once.
- *
- * Facts of leaves that ended are handed out in the order of their seq where that matters: a leaf
- * asks, and waits until every fact with a smaller seq that somebody waits for has been handed out.
  * Threads: the job's shard.
  */
 #pragma once
@@ -29,8 +26,12 @@ void recall_free(struct recall *r);
 /* While loading. Copies. Errors: NOMEM. */
 enum err recall_fact_add(struct recall *r, const struct store_fact *f);
 enum err recall_cursor_add(struct recall *r, const struct store_cursor *c);
-/* Items that chunks after the snapshots finished. Errors: NOMEM, INVALID. */
-enum err recall_done_add(struct recall *r, struct slice done);
+/* Items that the chunk ending at seq finished; snapshots first. Errors: NOMEM, INVALID. */
+enum err recall_done_add(struct recall *r, uint64_t seq, struct slice done);
+/* The seq after which chunks have to be read for it: the oldest of the snapshots. */
+uint64_t recall_done_after(const struct recall *r);
+/* Failed leaves of ended items that something handled. */
+uint64_t recall_handled(const struct recall *r);
 bool recall_is_empty(const struct recall *r);
 
 /* The outcome of the leaf at path if it has ended before; *ret is the caller's. */

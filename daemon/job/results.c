@@ -456,3 +456,18 @@ void results_counted(const struct results *r, uint64_t ret[3])
 {
 	memcpy(ret, r->counted, sizeof(r->counted));
 }
+
+uint64_t results_bytes(const struct results *r)
+{
+	return r->all_bytes;
+}
+
+uint64_t results_waiting(const struct results *r, uint64_t n_open)
+{
+	return n_open > (uint64_t)r->n_holding ? n_open - (uint64_t)r->n_holding : 0;
+}
+
+uint64_t results_next_seq(const struct results *r)
+{
+	return r->next_seq;
+}

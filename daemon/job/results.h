@@ -79,6 +79,7 @@ struct results_cursor {
 	struct slice path;
 	struct cursor cursor;
 	struct done_tally tally;
+	uint64_t seq; /* of the snapshot it was read from */
 };
 void results_cursor_add(struct results *r, struct results_cursor *c);
 /* An item of that each has ended: told in the same commit as what was just written. */
@@ -125,6 +126,11 @@ size_t results_held_bytes(const struct results *r);
 
 struct tail *results_tail(struct results *r);
 uint64_t results_last_seq(const struct results *r); /* committed */
+/* The number the next line gets, held ones aside. */
+uint64_t results_next_seq(const struct results *r);
+uint64_t results_bytes(const struct results *r); /* of all lines committed in this life */
+/* Of n_open leaves those that hold no slot: they wait for limits or between attempts. */
+uint64_t results_waiting(const struct results *r, uint64_t n_open);
 /* Committed lines by class, dropped ones included. */
 void results_counted(const struct results *r, uint64_t ret[3]);
 

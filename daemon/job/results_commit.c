@@ -89,6 +89,7 @@ static void committed(struct results *r)
 	if (f->n_lines > 0)
 		tail_push(&r->tail, f->n_lines, bytes_slice(&f->lines));
 	r->last_seq = f->first_seq + f->n_lines - 1;
+	r->all_bytes += f->lines.n;
 	r->committed_no = f->no;
 	for (int c = 0; c < 3; c++)
 		r->counted[c] += f->n[c];

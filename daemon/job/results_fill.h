@@ -46,7 +46,8 @@ struct results {
 	size_t held_bytes;
 	int n_holding;
 	bool is_attached, is_ordered, is_closed;
-	uint32_t n_chunks;   /* since the last snapshot */
+	uint32_t n_chunks; /* since the last snapshot */
+	uint64_t all_bytes;
 	uint64_t line_bytes; /* moving average, for the room that is reserved */
 	act_event *some, *ready, *room;
 };

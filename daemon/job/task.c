@@ -90,12 +90,15 @@ int task_step(act_self *self, void *task)
 	struct task *t = task;
 	CO_BEGIN(&t->co);
 	t->is_started = true;
+	t->begun_ns = act_now_ns(self);
 	if (mods_has(t->node))
 		CO_CALL(&t->co, t->rc, mods_step, t);
 	else
 		CO_CALL(&t->co, t->rc, verb_ops(t->node->verb)->step, t);
 	CHECK(t->out.state != OUTCOME_NONE);
 	t->wait = TASK_RUNS;
+	if (t->node->id.n > 0)
+		jobenv_scope_ended(t->env, t, act_now_ns(self));
 	CO_END(&t->co);
 }
 

@@ -54,7 +54,8 @@ struct task {
 	struct mods *mods;
 	struct children *owner; /* if it is a runtime task of its own */
 	bool is_started, wants_value;
-	bool is_marked; /* its item's end is already in a chunk's `done` */
+	int64_t begun_ns; /* shard's clock */
+	bool is_marked;	  /* its item's end is already in a chunk's `done` */
 	enum task_wait wait;
 	int64_t wait_since_ns, wait_until_ns; /* shard's clock; until 0: not known */
 	char frame[] __attribute__((aligned(16)));

@@ -1,0 +1,47 @@
+/*
+ * job_port -- what the leaves of a job reach of the outside: see job/leaf.h.
+ */
+#include "actor/job_state.h"
+#include "actor/leaf_fetch.h"
+#include "actor/store.h"
+
+static int apply(act_self *self, void *ctx, struct store_batch *batch, act_msg **ret_m)
+{
+	struct job *j = ctx;
+	return act_ask_buf(self, j->store, STORE_APPLY, batch, sizeof(*batch), store_batch_drop,
+			   ret_m);
+}
+
+static int read_store(act_self *self, void *ctx, const struct store_query *q, act_msg **ret_m)
+{
+	struct job *j = ctx;
+	struct store_reading *r = store_reading_new(q);
+	if (r == NULL)
+		return ACT_ENOMEM;
+	return act_ask_buf(self, j->store, STORE_READ, r, sizeof(*r), store_reading_drop, ret_m);
+}
+
+static const struct store_rows *rows(act_msg *m)
+{
+	const struct store_reading *r = act_data(m);
+	return r->result == ERR_OK ? &r->rows : NULL;
+}
+
+static void stirred(act_self *self, void *ctx)
+{
+	job_stir(self, ctx);
+}
+
+struct leaf_port job_port(struct job *j)
+{
+	return (struct leaf_port){
+		.ctx = j,
+		.fetch_size = leaf_fetch_size(),
+		.fetch = leaf_fetch_step,
+		.fetch_fini = leaf_fetch_fini,
+		.apply = apply,
+		.read = read_store,
+		.rows = rows,
+		.stirred = stirred,
+	};
+}

@@ -1,0 +1,111 @@
+/*
+ * job_show -- a job told to people: its record, and what its tasks wait for.
+ */
+#include "actor/job_state.h"
+#include "job/feed.h"
+#include "job/results.h"
+#include "job/task.h"
+
+#define EXPLAIN_MAX 256
+
+struct final_tasks job_tasks(const struct job *j)
+{
+	struct final_tasks t = j->totals;
+	if (job_has_ended(j) && t.total == 0) {
+		const struct store_totals *s = &j->stored;
+		return (struct final_tasks){s->total,	s->ok,	      s->failed,
+					    s->handled, s->cancelled, s->not_started};
+	}
+	if (j->env == NULL || t.total > 0)
+		return t;
+	const struct tally *y = &j->env->tally;
+	t = (struct final_tasks){.ok = y->ok,
+				 .failed = y->failed,
+				 .handled = y->handled,
+				 .cancelled = y->cancelled,
+				 .not_started = y->not_started};
+	t.total = t.ok + t.failed + t.handled + t.cancelled + t.not_started + j->env->n_open +
+		  j->env->n_expected;
+	return t;
+}
+
+static int64_t elapsed_ms(const struct job *j)
+{
+	int64_t end = j->wall_ended_ns != 0 ? j->wall_ended_ns : clock_wall_ns(j->peers->clock);
+	int64_t begin = j->wall_started_ns != 0 ? j->wall_started_ns : j->wall_created_ns;
+	return end > begin ? (end - begin) / NS_PER_MS : 0;
+}
+
+void job_record(const struct job *j, struct bytes *out)
+{
+	struct bytes id = BYTES_LIMIT(32);
+	job_id_add(&id, j->number, j->is_volatile);
+	struct final_record f = {
+		.job = bytes_slice(&id),
+		.name = j->name.n > 0 ? bytes_slice(&j->name) : (struct slice){NULL, 0},
+		.state = store_job_state_text(j->state),
+		.tasks = job_tasks(j),
+		.error = j->error.n > 0 ? bytes_slice(&j->error) : (struct slice){NULL, 0},
+		.elapsed_ms = elapsed_ms(j),
+	};
+	final_add(out, &f);
+	bytes_fini(&id);
+	/* The records of scopes are kept as text. */
+	if (j->scopes.n == 0 || out->n == 0)
+		return;
+	out->n--;
+	bytes_add_str(out, ",\"scopes\":");
+	bytes_add(out, j->scopes.p, j->scopes.n);
+	bytes_add_byte(out, '}');
+}
+
+void job_on_show(act_self *self, struct job *j, struct job_call *c)
+{
+	struct bytes body = BYTES_LIMIT(0);
+	job_record(j, &body);
+	job_call_done(self, c, &body);
+	bytes_fini(&body);
+}
+
+/* ---- explain ---- */
+
+static void add_task(act_self *self, const struct task *t, struct slice path, struct bytes *out)
+{
+	int64_t now = act_now_ns(self);
+	bytes_printf(out, "{\"task\":\"%.*s\",\"verb\":\"%s\",\"state\":\"%s\"", (int)path.n,
+		     path.p, verb_name(t->node->verb), task_wait_text(t->wait));
+	if (t->wait_since_ns > 0)
+		bytes_printf(out, ",\"since_ms\":%lld",
+			     (long long)((now - t->wait_since_ns) / NS_PER_MS));
+	if (t->wait_until_ns > now)
+		bytes_printf(out, ",\"in_ms\":%lld",
+			     (long long)((t->wait_until_ns - now) / NS_PER_MS));
+	bytes_add_byte(out, '}');
+}
+
+static bool is_at(struct slice path, const struct bytes *wanted)
+{
+	return wanted->n == 0 || slice_eq(path, bytes_slice(wanted));
+}
+
+void job_on_explain(act_self *self, struct job *j, struct job_call *c)
+{
+	struct bytes body = BYTES_LIMIT(1 << 20);
+	char buf[TASK_PATH_MAX];
+	uint32_t n = 0;
+	bytes_printf(&body, "{\"state\":\"%s\",\"tasks\":[", store_job_state_text(j->state));
+	LIST_EACH (l, &j->env->tasks) {
+		const struct task *t = LIST_ENTRY(l, struct task, all);
+		struct slice path = task_path_in(t, buf);
+		if (!is_at(path, &c->text) || !t->is_started)
+			continue;
+		if (n++ > 0)
+			bytes_add_byte(&body, ',');
+		add_task(self, t, path, &body);
+		if (n == EXPLAIN_MAX)
+			break;
+	}
+	bytes_add_str(&body, "]}");
+	job_call_done(self, c, &body);
+	bytes_fini(&body);
+}

@@ -1,0 +1,56 @@
+/*
+ * jobs_admit -- which queued job runs next: the highest priority, where waiting counts for some.
+ */
+#include "actor/jobs_state.h"
+
+bool keeper_start(act_self *self, struct keeper *k, struct entry *e)
+{
+	struct job_call *c = job_call_new(JOB_CALL_START);
+	if (c == NULL)
+		return false;
+	c->is_admin = true;
+	c->job = e->number;
+	e->is_active = true;
+	k->n_active++;
+	keeper_pass(self, k, e, c);
+	return true;
+}
+
+/* The first of each priority; of these the one that has waited its way up. */
+static struct entry *next(act_self *self, struct keeper *k)
+{
+	struct entry *best = NULL;
+	int64_t best_rank = 0;
+	for (int p = JOBS_PRIORITIES - 1; p > 0; p--) {
+		if (list_empty(&k->queue[p]))
+			continue;
+		struct entry *e = LIST_ENTRY(k->queue[p].next, struct entry, queue);
+		int64_t rank = p * JOBS_AGEING_NS + (act_now_ns(self) - e->queued_ns);
+		if (best == NULL || rank > best_rank) {
+			best = e;
+			best_rank = rank;
+		}
+	}
+	return best;
+}
+
+void keeper_admit(act_self *self, struct keeper *k)
+{
+	struct entry *e;
+	while (!k->is_draining && k->n_active < k->max_active && (e = next(self, k)) != NULL) {
+		list_remove(&e->queue);
+		if (keeper_start(self, k, e))
+			continue;
+		list_push_front(&k->queue[e->priority], &e->queue);
+		return;
+	}
+}
+
+void keeper_enqueue(act_self *self, struct keeper *k, struct entry *e)
+{
+	if (e->priority < 1 || e->priority >= JOBS_PRIORITIES)
+		e->priority = 5;
+	e->queued_ns = act_now_ns(self);
+	list_push_back(&k->queue[e->priority], &e->queue);
+	keeper_admit(self, k);
+}

@@ -1,0 +1,70 @@
+/*
+ * jobs_state -- private to jobs*.c: the keeper's state. jobs.c routes, jobs_submit.c takes new
+ * jobs, jobs_admit.c decides which queued one runs next, jobs_load.c reads what the store has at
+ * start, jobs_list.c lists.
+ */
+#pragma once
+
+#include "actor/jobs.h"
+#include "base/list.h"
+#include "base/table.h"
+
+#define JOBS_ACTIVE_DEFAULT 256
+#define JOBS_PRIORITIES	    10		    /* 1 to 9 */
+#define JOBS_AGEING_NS	    (60 * NS_PER_S) /* waiting so long is worth one step of priority */
+
+struct entry {
+	struct link queue; /* of its priority, while it is queued */
+	uint64_t number;
+	bool is_volatile, is_attached, is_active, is_started;
+	uint8_t priority;
+	uint32_t uid;
+	int64_t queued_ns;
+	act_id actor; /* 0: none now */
+};
+
+struct submission {
+	struct link link;
+	struct jobs_submit *submit;
+	uint64_t token, number;
+	struct store_batch *batch; /* at the store; NULL: waits for numbers */
+};
+
+struct keeper {
+	const struct job_peers *peers;
+	struct table jobs; /* "j7" -> struct entry */
+	struct link queue[JOBS_PRIORITIES];
+	struct link submissions;
+	uint32_t n_active, max_active;
+	uint64_t next_number;
+	bool is_ready; /* numbers are known */
+	bool is_draining;
+	act_id loader;
+};
+
+struct entry *keeper_find(struct keeper *k, uint64_t number, bool is_volatile);
+/* A new one; NULL: no memory. */
+struct entry *keeper_add(struct keeper *k, uint64_t number, bool is_volatile);
+void keeper_forget(struct keeper *k, struct entry *e);
+/* Spawns its actor if it has none. False: no memory. */
+bool keeper_wake(act_self *self, struct keeper *k, struct entry *e, struct job_spec *spec);
+/* Passes a call on; answers it itself if it cannot. */
+void keeper_pass(act_self *self, struct keeper *k, struct entry *e, struct job_call *c);
+
+/* jobs_submit.c */
+void keeper_submit(act_self *self, struct keeper *k, struct jobs_submit *s, uint64_t token);
+void keeper_submit_ready(act_self *self, struct keeper *k);
+void keeper_submit_stored(act_self *self, struct keeper *k, struct store_batch *b);
+void keeper_submit_fini(struct keeper *k);
+
+/* jobs_admit.c */
+void keeper_enqueue(act_self *self, struct keeper *k, struct entry *e);
+/* Starts queued jobs while there is room. */
+void keeper_admit(act_self *self, struct keeper *k);
+bool keeper_start(act_self *self, struct keeper *k, struct entry *e);
+
+/* jobs_load.c */
+bool keeper_load(act_self *self, struct keeper *k);
+
+/* jobs_list.c */
+void keeper_list(act_self *self, struct keeper *k, const struct jobs_list *l, uint64_t token);

@@ -1,0 +1,248 @@
+#include "actor/leaf_fetch.h"
+
+#include "actor/leaf_fetch_state.h"
+#include "job/results.h"
+
+#include <stdlib.h>
+
+size_t leaf_fetch_size(void)
+{
+	return sizeof(struct fetch);
+}
+
+void leaf_fetch_fini(struct leaf_fetch *frame)
+{
+	struct fetch *f = (struct fetch *)(void *)frame;
+	limit_abandon(f->ticket);
+	f->ticket = NULL;
+	fetch_spec_free(f->spec);
+	url_fini(&f->url);
+	url_fini(&f->at);
+	host_done_free(f->done);
+	bytes_fini(&f->message);
+	free(f->history);
+	f->spec = NULL;
+	f->done = NULL;
+	f->history = NULL;
+}
+
+/* ---- what is held ---- */
+
+static void give_back(act_self *self, struct fetch *f)
+{
+	if (f->ticket == NULL)
+		return;
+	limit_release(self, fetch_job(f)->peers->limiter, f->ticket, &f->outcome);
+	f->ticket = NULL;
+	results_hold(f->leaf.task->env->results, -1);
+}
+
+static void forget_answer(struct fetch *f)
+{
+	host_done_free(f->done);
+	f->done = NULL;
+	f->outcome = (struct limit_outcome){.use = LIMIT_UNUSED, .retry_after_ms = -1};
+}
+
+static void begin_attempt(act_self *self, struct fetch *f)
+{
+	forget_answer(f);
+	url_fini(&f->at);
+	if (url_copy(&f->url, &f->at) != ERR_OK)
+		fetch_says(f, KIND_MEMORY, "out of memory");
+	f->tries++;
+	f->attempt++;
+	f->hops = 0;
+	f->to_get = f->from_public = f->is_front = false;
+	f->left_ns = f->spec->timeout_ms * NS_PER_MS;
+	f->attempt_ns = act_now_ns(self);
+	f->attempt_waited_ns = 0;
+	f->kind = KIND_NONE;
+	f->phase = NULL;
+	bytes_clear(&f->message);
+}
+
+/* ---- the grant ---- */
+
+static void take_grant(act_self *self, struct fetch *f)
+{
+	const struct limit_refusal *no = limit_refused(f->m);
+	f->attempt_waited_ns += act_now_ns(self) - f->asked_ns;
+	if (no != NULL)
+		fetch_says(f, no->kind != KIND_NONE ? no->kind : f->kind, "%s", no->message);
+	else
+		f->ticket = limit_granted(f->m);
+	act_drop(self, f->m);
+	f->m = NULL;
+	if (f->ticket == NULL)
+		return;
+	results_hold(f->leaf.task->env->results, 1);
+	f->outcome = (struct limit_outcome){.use = LIMIT_UNUSED, .retry_after_ms = -1};
+}
+
+/* The token has lapsed, or the job was paused meanwhile: ask again, before the others. */
+static bool must_ask_again(act_self *self, struct fetch *f)
+{
+	bool is_late = act_now_ns(self) > limit_ticket_use_before_ns(f->ticket);
+	if (!is_late && act_event_is_set(f->leaf.task->env->go))
+		return false;
+	give_back(self, f);
+	f->is_front = true;
+	return true;
+}
+
+static void await_failed(struct fetch *f, int rc)
+{
+	if (rc == ACT_ECANCELED || rc == ACT_ETIMEDOUT)
+		f->is_cancelled = true;
+	else
+		fetch_says(f, rc == ACT_ENOMEM ? KIND_MEMORY : KIND_INTERNAL, "%s",
+			   act_rc_text(rc));
+}
+
+/* A step: until a slot is held, or kind or is_cancelled say why there is none. */
+static int acquire_step(act_self *self, void *frame)
+{
+	struct fetch *f = frame;
+	struct task *t = f->leaf.task;
+	CO_BEGIN(&f->co2);
+	do {
+		while (!act_event_is_set(t->env->go)) {
+			task_waits(t, TASK_WAITS_RESUME, act_now_ns(self), 0);
+			CO_AWAIT(&f->co2, f->rc, act_event_wait(self, t->env->go));
+			if (f->rc != ACT_OK)
+				goto failed;
+		}
+		f->asked_ns = act_now_ns(self);
+		task_waits(t, TASK_WAITS_LIMIT, f->asked_ns, 0);
+		CO_AWAIT(&f->co2, f->rc,
+			 limit_acquire(self, fetch_job(f)->peers->limiter, fetch_ticket(self, f),
+				       &f->m));
+		if (f->rc != ACT_OK)
+			goto failed;
+		take_grant(self, f);
+	} while (f->ticket != NULL && must_ask_again(self, f));
+	return ACT_OK;
+failed:
+	await_failed(f, f->rc);
+	CO_END(&f->co2);
+}
+
+/* ---- one hop ---- */
+
+static bool open_timeout(act_self *self, struct fetch *f)
+{
+	f->scope = f->left_ns > 0 ? act_scope_open(self, f->left_ns) : NULL;
+	f->timed_out = false;
+	return f->left_ns <= 0 || f->scope != NULL;
+}
+
+static void close_timeout(act_self *self, struct fetch *f)
+{
+	if (f->scope == NULL)
+		return;
+	act_scope_close(self, f->scope, ACT_OK, &f->timed_out);
+	f->scope = NULL;
+	f->left_ns -= act_now_ns(self) - f->asked_ns;
+	if (f->left_ns <= 0)
+		f->left_ns = 1;
+}
+
+static void take_answer(act_self *self, struct fetch *f)
+{
+	if (f->rc == ACT_OK) {
+		f->done = host_done_of(f->m);
+		act_drop(self, f->m);
+		f->m = NULL;
+		fetch_judge(f);
+	} else if (f->timed_out && !act_is_cancelled(self)) {
+		f->outcome = (struct limit_outcome){
+			.use = LIMIT_USED, .failed = true, .retry_after_ms = -1};
+		fetch_says(f, KIND_ATTEMPT_TIMEOUT, "not done within %lld ms",
+			   (long long)f->spec->timeout_ms);
+	} else {
+		f->outcome.use = LIMIT_USED;
+		await_failed(f, f->rc);
+	}
+}
+
+/* A step: asks and hears, hop by hop. Ends with the verdict of the attempt in kind. */
+static int attempt_step(act_self *self, void *frame)
+{
+	struct fetch *f = frame;
+	struct host_call *call;
+	CO_BEGIN(&f->co1);
+	for (;;) {
+		f->co2 = (act_co){0};
+		CO_CALL(&f->co1, f->rc, acquire_step, f);
+		if (f->ticket == NULL)
+			return ACT_OK;
+		call = fetch_call(f);
+		if (call == NULL || !open_timeout(self, f)) {
+			host_call_free(call);
+			return ACT_OK;
+		}
+		f->asked_ns = act_now_ns(self);
+		task_waits(f->leaf.task, TASK_WAITS_RESPONSE, f->asked_ns, 0);
+		CO_AWAIT(&f->co1, f->rc, host_fetch(self, fetch_job(f)->peers->hosts, call, &f->m));
+		close_timeout(self, f);
+		take_answer(self, f);
+		if (f->done == NULL || f->is_cancelled || !fetch_redirected(f))
+			return ACT_OK;
+		give_back(self, f);
+		forget_answer(f);
+		f->is_front = true;
+	}
+	CO_END(&f->co1);
+}
+
+/* ---- all attempts ---- */
+
+/* Whether there will be another; then until_ns is when. */
+static bool goes_on(act_self *self, struct fetch *f)
+{
+	fetch_remember_attempt(self, f);
+	if (f->is_cancelled || f->kind == KIND_NONE)
+		return false;
+	if (fetch_retries(self, f))
+		return true;
+	if (!fetch_next_mirror(f))
+		return false;
+	f->attempt = 0;
+	f->until_ns = act_now_ns(self);
+	return true;
+}
+
+int leaf_fetch_step(act_self *self, void *frame)
+{
+	struct fetch *f = frame;
+	struct task *t = f->leaf.task;
+	CO_BEGIN(&f->co);
+	if (line_recall(t))
+		return ACT_OK;
+	if (act_is_cancelled(self))
+		f->is_cancelled = true;
+	else if (fetch_prepare(f))
+		for (;;) {
+			begin_attempt(self, f);
+			f->co1 = (act_co){0};
+			CO_CALL(&f->co, f->rc, attempt_step, f);
+			if (!goes_on(self, f))
+				break;
+			give_back(self, f);
+			if (f->until_ns <= act_now_ns(self))
+				continue;
+			task_waits(t, TASK_WAITS_BACKOFF, act_now_ns(self), f->until_ns);
+			f->asked_ns = act_now_ns(self);
+			CO_AWAIT(&f->co, f->rc, act_sleep_until(self, f->until_ns));
+			f->waited_ns += act_now_ns(self) - f->asked_ns;
+			if (f->rc != ACT_OK) {
+				await_failed(f, f->rc);
+				break;
+			}
+		}
+	fetch_tell(self, f);
+	CO_CALL(&f->co, f->rc, results_wait, &f->wait);
+	give_back(self, f);
+	CO_END(&f->co);
+}

@@ -1,0 +1,74 @@
+/*
+ * leaf_fetch_state -- private to leaf_*.c: the frame of one fetch.
+ */
+#pragma once
+
+#include "actor/host.h"
+#include "actor/job_state.h"
+#include "actor/limiter.h"
+#include "job/fetchspec.h"
+#include "job/line.h"
+#include "job/task.h"
+#include "model/retry.h"
+#include "model/url.h"
+
+#define FETCH_HISTORY_MAX 64
+
+struct fetch {
+	struct leaf_fetch leaf; /* first: the port's */
+	act_co co, co1, co2;	/* all attempts; one; its grant */
+	int rc;
+	struct fetch_spec *spec; /* owned */
+	struct retry_policy policy;
+	struct url url;	  /* as asked, or of the mirror */
+	struct url at;	  /* of the present hop */
+	uint32_t mirror;  /* tried so far */
+	uint32_t attempt; /* counted ones */
+	uint32_t tries;	  /* all */
+	uint32_t refunds, hops;
+	bool to_get;	  /* a redirect has dropped method and body */
+	bool from_public; /* the hop before came from a public address */
+	bool is_front;
+	bool is_cancelled; /* the task is: it is told, not retried */
+	act_msg *m;
+	struct limit_ticket *ticket;  /* held from grant to commit */
+	struct limit_outcome outcome; /* told with its release */
+	struct host_done *done;
+	int64_t asked_ns, waited_ns, left_ns; /* of the attempt's timeout: 0 none */
+	int64_t attempt_ns, attempt_waited_ns;
+	int64_t until_ns;
+	act_scope *scope;
+	bool timed_out;
+	enum kind kind; /* of the present attempt; KIND_NONE: it is good */
+	const char *phase;
+	struct bytes message;
+	struct result_attempt *history;
+	uint32_t n_history;
+	struct results_wait wait;
+};
+
+static inline struct job *fetch_job(const struct fetch *f)
+{
+	return f->leaf.task->env->port.ctx;
+}
+
+/* leaf_request.c */
+/* The spec of this run, its URL parsed. False: kind and message say why not. */
+bool fetch_prepare(struct fetch *f);
+/* The next mirror's URL. False: there is none. */
+bool fetch_next_mirror(struct fetch *f);
+struct limit_ticket *fetch_ticket(act_self *self, struct fetch *f);
+/* The call for f->at; NULL: kind and message say why not. */
+struct host_call *fetch_call(struct fetch *f);
+void fetch_says(struct fetch *f, enum kind kind, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* leaf_verdict.c */
+/* What the answer means: kind, phase, message, outcome. */
+void fetch_judge(struct fetch *f);
+/* Whether it leads elsewhere: then f->at is there. May also fail the attempt. */
+bool fetch_redirected(struct fetch *f);
+bool fetch_retries(act_self *self, struct fetch *f);
+void fetch_remember_attempt(act_self *self, struct fetch *f);
+/* t->out and the line. */
+void fetch_tell(act_self *self, struct fetch *f);

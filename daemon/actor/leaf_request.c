@@ -1,0 +1,423 @@
+/*
+ * leaf_request -- what a fetch asks for: its spec for this run, the limits it counts under, the
+ * call of one hop.
+ */
+#include "actor/leaf_fetch_state.h"
+#include "model/credentials.h"
+#include "model/redirect.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void fetch_says(struct fetch *f, enum kind kind, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	f->kind = kind;
+	bytes_clear(&f->message);
+	bytes_add_str(&f->message, text);
+}
+
+/* ---- the spec ---- */
+
+static enum err make_spec(struct fetch *f, struct fetch_error *e)
+{
+	struct task *t = f->leaf.task;
+	const struct fetch_tmpl *tmpl = &t->node->u.fetch;
+	struct interp_env env = names_env(t->names);
+	if (tmpl->is_item_only && t->raw != NULL)
+		return fetch_spec_from_item(t->item.raw, tmpl->defaults, &f->spec, e);
+	return fetch_spec_render(tmpl, &env, &f->spec, e);
+}
+
+static bool is_unreserved(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+static void add_encoded(struct bytes *out, struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		if (is_unreserved(c))
+			bytes_add_byte(out, (char)c);
+		else
+			bytes_printf(out, "%%%02X", c);
+	}
+}
+
+/* The URL with the pairs of `query` behind its own. */
+static void add_query(const struct fetch_spec *s, struct bytes *out)
+{
+	const char *hash = memchr(s->url.p, '#', s->url.n);
+	struct slice url = {s->url.p, hash != NULL ? (size_t)(hash - s->url.p) : s->url.n};
+	char sep = memchr(url.p, '?', url.n) != NULL ? '&' : '?';
+	bytes_add_slice(out, url);
+	for (uint32_t i = 0; i < s->n_query; i++, sep = '&') {
+		bytes_add_byte(out, sep);
+		add_encoded(out, s->query[i].name);
+		bytes_add_byte(out, '=');
+		add_encoded(out, s->query[i].value);
+	}
+}
+
+static bool parse_url(struct fetch *f)
+{
+	const char *why = "";
+	struct bytes text = BYTES_LIMIT(URL_MAX);
+	enum err e;
+	if (f->spec->n_query > 0) {
+		add_query(f->spec, &text);
+		e = text.err != ERR_OK ? text.err : url_parse(bytes_slice(&text), &f->url, &why);
+	} else {
+		e = url_parse(f->spec->url, &f->url, &why);
+	}
+	bytes_fini(&text);
+	if (e != ERR_OK)
+		fetch_says(f, e == ERR_NOMEM ? KIND_MEMORY : KIND_URL_INVALID, "%s", why);
+	return e == ERR_OK;
+}
+
+static bool asks_digest(const struct fetch_spec *s)
+{
+	return s->auth == FETCH_AUTH_DIGEST;
+}
+
+static bool asks_upload(const struct fetch_spec *s)
+{
+	return s->body_kind == FETCH_BODY_UPLOAD || s->body_kind == FETCH_BODY_MULTIPART;
+}
+
+static const struct {
+	const char *name;
+	bool (*is_asked)(const struct fetch_spec *s);
+} unavailable[] = {
+	{"digest authentication", asks_digest},
+	{"uploads", asks_upload},
+};
+
+static bool all_available(struct fetch *f)
+{
+	for (size_t i = 0; i < sizeof(unavailable) / sizeof(unavailable[0]); i++) {
+		if (!unavailable[i].is_asked(f->spec))
+			continue;
+		fetch_says(f, KIND_REQUEST_INVALID, "%s: not available in this version",
+			   unavailable[i].name);
+		return false;
+	}
+	return true;
+}
+
+bool fetch_prepare(struct fetch *f)
+{
+	struct fetch_error e;
+	const struct retry_spec *r = f->leaf.task->node->retry;
+	bytes_init(&f->message, 4096);
+	if (make_spec(f, &e) != ERR_OK) {
+		fetch_says(f, e.kind, "%s", e.text);
+		return false;
+	}
+	f->policy = (struct retry_policy){.attempts = (uint32_t)r->attempts,
+					  .backoff_ms = r->backoff_ms,
+					  .max_ms = r->max_ms,
+					  .has_on = r->has_on,
+					  .on_is_here = r->on_is_here,
+					  .kinds = r->on_kinds,
+					  .statuses = r->on_statuses};
+	return all_available(f) && parse_url(f);
+}
+
+bool fetch_next_mirror(struct fetch *f)
+{
+	struct url base = {0}, to = {0};
+	const char *why;
+	bool ok = false;
+	while (!ok && f->mirror < f->spec->n_mirror) {
+		if (url_parse(f->spec->mirror[f->mirror++], &base, &why) == ERR_OK)
+			ok = url_rebase(&f->url, &base, &to) == ERR_OK;
+		url_fini(&base);
+	}
+	if (!ok)
+		return false;
+	url_fini(&f->url);
+	f->url = to;
+	return true;
+}
+
+/* ---- the limits ---- */
+
+static struct slice header_of(void *ctx, struct slice name)
+{
+	const struct fetch *f = ctx;
+	for (uint32_t i = 0; i < f->spec->n_header; i++)
+		if (slice_eq_nocase(f->spec->header[i].name, name))
+			return f->spec->header[i].value;
+	return (struct slice){NULL, 0};
+}
+
+static void own_limits(const struct fetch *f, struct limit_ask *ask)
+{
+	const struct job_limits *l = &fetch_job(f)->spec->limits;
+	struct limit_own *job = &ask->own[ask->n_own++];
+	*job = (struct limit_own){.concurrency = (uint32_t)l->concurrency, .burst = 1};
+	if (l->has_rate) {
+		job->rate = (struct rate){.n = l->rate.n,
+					  .per_ns = l->rate.per_ms * NS_PER_MS};
+		job->burst = l->burst > 0 ? (uint32_t)l->burst : 1;
+	}
+	for (const struct task *t = f->leaf.task->up; t != NULL && ask->n_own < LIMIT_OWN_MAX;
+	     t = t->up)
+		if (t->node->verb == VERB_EACH)
+			ask->own[ask->n_own++] = (struct limit_own){
+				.scope = t->node->serial + 1,
+				.concurrency = (uint32_t)t->node->u.each.concurrency,
+				.burst = 1};
+}
+
+static struct slice method_of(const struct fetch *f)
+{
+	if (f->to_get && !slice_is(f->spec->method, "HEAD"))
+		return SLICE_LIT("GET");
+	return f->spec->method;
+}
+
+struct limit_ticket *fetch_ticket(act_self *self, struct fetch *f)
+{
+	struct job *j = fetch_job(f);
+	struct limit_ask ask = {
+		.rules = j->peers->rules != NULL ? j->peers->rules(j->peers->ctx) : NULL,
+		.job = j->number * 2 + j->is_volatile,
+		.is_durable = !j->is_volatile,
+		.leaf = f->leaf.task->index,
+		.uid = j->uid,
+		.priority = (uint8_t)j->spec->priority,
+		.origin = url_origin(&f->at),
+		.host = url_host(&f->at),
+		.domain = url_domain(&f->at),
+		.path = url_path(&f->at),
+		.method = method_of(f),
+		.port = f->at.port,
+		.header = header_of,
+		.header_ctx = f,
+		.deadline_ns = act_deadline(self),
+		.attempt = f->attempt,
+		.is_front = f->is_front,
+	};
+	own_limits(f, &ask);
+	return limit_ticket_new(&ask);
+}
+
+/* ---- the call ---- */
+
+struct arrays {
+	struct xheader *header;
+	size_t n_header;
+	struct xresolve *resolve;
+};
+
+static void add_header(struct host_call *c, struct arrays *a, struct slice name, struct slice value)
+{
+	a->header[a->n_header++] =
+		(struct xheader){host_call_text(c, name), host_call_text(c, value)};
+}
+
+static bool has_header(const struct fetch *f, const char *name)
+{
+	for (uint32_t i = 0; i < f->spec->n_header; i++)
+		if (slice_eq_nocase(f->spec->header[i].name, slice_of(name)))
+			return true;
+	return false;
+}
+
+static void add_own_headers(const struct fetch *f, struct host_call *c, struct arrays *a)
+{
+	for (uint32_t i = 0; i < f->spec->n_header; i++) {
+		const struct fetch_header *h = &f->spec->header[i];
+		if (h->value.p == NULL || !credentials_keeps_field(h->name, &f->url, &f->at))
+			continue;
+		if (f->to_get && redirect_drops_field(h->name))
+			continue;
+		add_header(c, a, h->name, h->value);
+	}
+	if (!has_header(f, "User-Agent"))
+		add_header(c, a, SLICE_LIT("User-Agent"), SLICE_LIT("muster/" MUSTER_VERSION));
+	if (!has_header(f, "Accept"))
+		add_header(c, a, SLICE_LIT("Accept"), SLICE_LIT("*/*"));
+	if (f->spec->content_type.n > 0 && !f->to_get && !has_header(f, "Content-Type"))
+		add_header(c, a, SLICE_LIT("Content-Type"), f->spec->content_type);
+}
+
+static void basic(struct slice user, struct slice pass, struct bytes *out)
+{
+	struct bytes raw = BYTES_LIMIT(0), quoted = BYTES_LIMIT(0);
+	bytes_add_slice(&raw, user);
+	bytes_add_byte(&raw, ':');
+	bytes_add_slice(&raw, pass);
+	result_add_base64(&quoted, bytes_slice(&raw));
+	bytes_add_str(out, "Basic ");
+	if (quoted.n >= 2 && quoted.p[0] == '"')
+		bytes_add(out, quoted.p + 1, quoted.n - 2);
+	else
+		bytes_add(out, quoted.p, quoted.n);
+	bytes_fini(&raw);
+	bytes_fini(&quoted);
+}
+
+static void authorization(const struct fetch *f, struct bytes *out)
+{
+	const struct fetch_spec *s = f->spec;
+	bool may_go = credentials_may_go(&f->url, &f->at);
+	if (has_header(f, "Authorization"))
+		return;
+	if (s->auth == FETCH_AUTH_BASIC && may_go)
+		basic(s->user, s->secret, out);
+	else if (s->auth == FETCH_AUTH_BEARER && may_go)
+		bytes_printf(out, "Bearer %.*s", (int)s->secret.n, s->secret.p);
+	else if (f->at.has_user)
+		basic(url_user(&f->at), url_pass(&f->at), out);
+}
+
+static size_t texts_size(const struct fetch *f, const struct bytes *auth)
+{
+	const struct fetch_spec *s = f->spec;
+	size_t n = 3 * (size_t)f->at.n + s->method.n + auth->n + s->body.n + s->content_type.n +
+		   s->proxy.n + s->tls_ca.n + s->tls_cert.n + s->tls_key.n + s->unix_socket.n + 512;
+	for (uint32_t i = 0; i < s->n_header; i++)
+		n += s->header[i].name.n + s->header[i].value.n;
+	for (uint32_t i = 0; i < s->n_resolve; i++)
+		n += s->resolve[i].host.n + s->resolve[i].addr.n;
+	return n;
+}
+
+/* `http://user:pass@host:port`, `socks5://…`. False: it is none. */
+static bool set_proxy(const struct fetch *f, struct host_call *c)
+{
+	struct slice p = f->spec->proxy;
+	struct url u = {0};
+	const char *why;
+	if (!f->spec->has_proxy || p.n == 0)
+		return true;
+	struct bytes text = BYTES_LIMIT(URL_MAX);
+	bool is_socks = p.n > 9 && (memcmp(p.p, "socks5://", 9) == 0);
+	bool is_socksh = p.n > 10 && (memcmp(p.p, "socks5h://", 10) == 0);
+	size_t skip = is_socksh ? 10 : is_socks ? 9 : 0;
+	if (skip > 0)
+		bytes_add_str(&text, "http://");
+	else if (memmem(p.p, p.n, "://", 3) == NULL)
+		bytes_add_str(&text, "http://");
+	bytes_add(&text, p.p + skip, p.n - skip);
+	bool ok = url_parse(bytes_slice(&text), &u, &why) == ERR_OK;
+	if (ok)
+		c->req.proxy = (struct xproxy){
+			.kind = skip > 0 ? XPROXY_SOCKS5 : XPROXY_HTTP,
+			.host = host_call_text(c, url_host(&u)),
+			.port = skip > 0 && u.port == 80 ? 1080 : u.port,
+			.user = host_call_text(c, url_user(&u)),
+			.pass = host_call_text(c, url_pass(&u)),
+		};
+	url_fini(&u);
+	bytes_fini(&text);
+	return ok;
+}
+
+static void set_places(const struct fetch *f, struct host_call *c, struct arrays *a)
+{
+	const struct fetch_spec *s = f->spec;
+	for (uint32_t i = 0; i < s->n_resolve; i++)
+		a->resolve[i] = (struct xresolve){.host = host_call_text(c, s->resolve[i].host),
+						  .port = s->resolve[i].port,
+						  .addr = host_call_text(c, s->resolve[i].addr)};
+	c->req.resolve = a->resolve;
+	c->req.n_resolve = s->n_resolve;
+	c->req.unix_socket = host_call_text(c, s->unix_socket);
+	c->req.tls_options = (struct xtls){.ca_pem = host_call_text(c, s->tls_ca),
+					   .cert_pem = host_call_text(c, s->tls_cert),
+					   .key_pem = host_call_text(c, s->tls_key),
+					   .insecure = !s->tls_verify};
+	c->req.timeouts = (struct xtimeouts){.connect_ms = s->connect_timeout_ms,
+					     .first_byte_ms = s->first_byte_timeout_ms,
+					     .read_idle_ms = s->read_timeout_ms,
+					     .send_idle_ms = s->read_timeout_ms};
+	c->req.limits.body_bytes = s->max_body_bytes;
+	c->req.decode = s->decode;
+}
+
+static void set_target(const struct fetch *f, struct host_call *c)
+{
+	const struct job_peers *peers = fetch_job(f)->peers;
+	c->req.tls = f->at.is_https;
+	c->req.host = host_call_text(c, url_host(&f->at));
+	c->req.port = f->at.port;
+	c->req.authority = host_call_text(c, url_authority(&f->at));
+	c->req.method = host_call_text(c, method_of(f));
+	c->req.target = host_call_text(c, url_target(&f->at));
+	c->origin = host_call_text(c, url_origin(&f->at));
+	c->req.policy = peers->policy != NULL ? peers->policy(peers->ctx) : NULL;
+	c->req.from_public = f->from_public;
+	if (f->spec->body_kind == FETCH_BODY_BYTES && !f->to_get)
+		c->req.body = (struct xbody){.kind = XBODY_BYTES,
+					     .bytes = host_call_text(c, f->spec->body)};
+}
+
+static void set_body_policy(const struct fetch *f, struct host_call *c)
+{
+	struct task *t = f->leaf.task;
+	bool keep = fetch_job(f)->spec->results.body_inline || t->wants_value || line_needs_doc(t);
+	int64_t share = limit_ticket_bandwidth(f->ticket);
+	c->body = keep ? HOST_BODY_KEEP : HOST_BODY_DROP;
+	c->want_sha256 = f->spec->has_sha256;
+	c->job = fetch_job(f)->number;
+	c->max_rate_bytes = f->spec->max_rate_bytes;
+	if (share > 0 && (c->max_rate_bytes == 0 || share < c->max_rate_bytes))
+		c->max_rate_bytes = share;
+}
+
+static struct host_call *fill_call(struct fetch *f, struct bytes *auth)
+{
+	struct host_call *c = host_call_new();
+	size_t n_header = f->spec->n_header + 4u;
+	size_t room =
+		n_header * sizeof(struct xheader) + f->spec->n_resolve * sizeof(struct xresolve);
+	if (c == NULL)
+		return NULL;
+	struct arrays a = {.header = calloc(1, room)};
+	if (a.header == NULL || host_call_reserve(c, texts_size(f, auth)) != ERR_OK) {
+		free(a.header);
+		host_call_free(c);
+		return NULL;
+	}
+	a.resolve = (struct xresolve *)(void *)(a.header + n_header);
+	c->hold = a.header;
+	c->hold_free = free;
+	set_target(f, c);
+	add_own_headers(f, c, &a);
+	if (auth->n > 0)
+		add_header(c, &a, SLICE_LIT("Authorization"), bytes_slice(auth));
+	c->req.headers = a.header;
+	c->req.n_headers = a.n_header;
+	set_places(f, c, &a);
+	set_body_policy(f, c);
+	return c;
+}
+
+struct host_call *fetch_call(struct fetch *f)
+{
+	struct bytes auth = BYTES_LIMIT(1 << 16);
+	authorization(f, &auth);
+	struct host_call *c = fill_call(f, &auth);
+	bytes_fini(&auth);
+	if (c == NULL) {
+		fetch_says(f, KIND_MEMORY, "out of memory");
+	} else if (!set_proxy(f, c)) {
+		fetch_says(f, KIND_REQUEST_INVALID, "the proxy is not a URL");
+		host_call_free(c);
+		c = NULL;
+	}
+	return c;
+}
