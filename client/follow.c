@@ -316,6 +316,8 @@ static void loop(struct follow *f)
 		start_requests(f);
 		if (is_finished(f))
 			break;
+		if (f->generation != f->s->generation)
+			continue; /* a new connection: nothing is outstanding on it yet */
 		progress_draw(&f->progress, session_now_ms(), false);
 		wait_and_take(f);
 	}
