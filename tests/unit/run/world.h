@@ -4,6 +4,8 @@
 #include "run/shard.h"
 #include "tests/kit/fakeloop.h"
 
+#include <check.h>
+
 struct world {
 	struct fakeloop fake;
 	act_shard *sh;
@@ -56,3 +58,26 @@ static inline void world_run_for(struct world *w, int64_t ns)
 	w->fake.now_ns = end;
 	world_settle(w);
 }
+
+/* One suite of one case; returns main's exit status. */
+static inline int run_tests(const char *name, const TTest *const *tests, size_t n)
+{
+	Suite *s = suite_create(name);
+	TCase *t = tcase_create(name);
+	tcase_set_timeout(t, 60);
+	for (size_t i = 0; i < n; i++)
+		tcase_add_test(t, tests[i]);
+	suite_add_tcase(s, t);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed != 0;
+}
+
+#define RUN_TESTS(name, ...)                                                                       \
+	int main(void)                                                                             \
+	{                                                                                          \
+		const TTest *const tests[] = {__VA_ARGS__};                                        \
+		return run_tests(name, tests, sizeof(tests) / sizeof(*tests));                     \
+	}
