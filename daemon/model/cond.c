@@ -9,12 +9,15 @@
 
 #include <string.h>
 
-struct eval {
-	cond_of of;
+/* Whom a condition asks: `of` if it is given, else what cond_holds was given. */
+struct asked {
+	struct slice of; /* n == 0: .in */
+	const struct cond_input *in;
+	cond_of answer;
 	void *ctx;
 };
 
-static bool holds(const struct cond *c, const struct cond_input *in, const struct eval *ev);
+static bool holds(const struct cond *c, const struct asked *who);
 
 static struct slice text_of(const json_t *v)
 {
@@ -84,44 +87,66 @@ static bool header_holds(const struct cond_test *t, const struct cond_input *in)
 	return false;
 }
 
-static bool any_holds(const struct cond_test *t, const struct cond_input *in, const struct eval *ev)
+static bool any_holds(const struct cond_test *t, const struct asked *who)
 {
 	for (size_t i = 0; i < t->u.any.n_part; i++)
-		if (holds(t->u.any.part[i], in, ev))
+		if (holds(t->u.any.part[i], who))
 			return true;
 	return false;
 }
 
-static bool test_holds(const struct cond_test *t, const struct cond_input *in,
-		       const struct eval *ev)
+/* Asked anew for every test: an answer is valid only until the next one. */
+static bool ask(const struct asked *who, struct cond_input *ret)
+{
+	if (who->of.n != 0)
+		return who->answer != NULL && who->answer(who->ctx, who->of, ret);
+	*ret = *who->in;
+	return true;
+}
+
+static bool plain_test_holds(const struct cond_test *t, const struct asked *who)
+{
+	struct cond_input in = {.has_result = false};
+	if (!ask(who, &in))
+		return false;
+	if (t->kind == COND_TEST_POINTER)
+		return pointer_holds(t, &in);
+	if (!in.has_result)
+		return false;
+	if (t->kind == COND_TEST_STATUS)
+		return statuses_has(&t->u.statuses, in.status);
+	if (t->kind == COND_TEST_KIND)
+		return kindset_has(t->u.kinds, in.kind);
+	return header_holds(t, &in);
+}
+
+static bool test_holds(const struct cond_test *t, const struct asked *who)
 {
 	switch (t->kind) {
-	case COND_TEST_STATUS:
-		return in->has_result && statuses_has(&t->u.statuses, in->status);
-	case COND_TEST_KIND:
-		return in->has_result && kindset_has(t->u.kinds, in->kind);
-	case COND_TEST_HEADER:
-		return in->has_result && header_holds(t, in);
-	case COND_TEST_POINTER:
-		return pointer_holds(t, in);
 	case COND_TEST_ANY:
-		return any_holds(t, in, ev);
+		return any_holds(t, who);
 	case COND_TEST_NOT:
-		return !holds(t->u.unless, in, ev);
+		return !holds(t->u.unless, who);
+	case COND_TEST_STATUS:
+	case COND_TEST_KIND:
+	case COND_TEST_HEADER:
+	case COND_TEST_POINTER:
+		return plain_test_holds(t, who);
 	}
 	return false;
 }
 
-static bool holds(const struct cond *c, const struct cond_input *in, const struct eval *ev)
+static bool holds(const struct cond *c, const struct asked *who)
 {
-	struct cond_input other = {.has_result = false};
+	struct asked mine = *who;
 	if (c->of.n != 0) {
-		if (ev->of == NULL || !ev->of(ev->ctx, c->of, &other))
+		struct cond_input in;
+		mine.of = c->of;
+		if (!ask(&mine, &in))
 			return false;
-		in = &other;
 	}
 	for (size_t i = 0; i < c->n_test; i++)
-		if (!test_holds(&c->test[i], in, ev))
+		if (!test_holds(&c->test[i], &mine))
 			return false;
 	return true;
 }
@@ -129,8 +154,8 @@ static bool holds(const struct cond *c, const struct cond_input *in, const struc
 bool cond_holds(const struct cond *c, const struct cond_input *in, cond_of of, void *ctx)
 {
 	const struct cond_input nothing = {.has_result = false};
-	const struct eval ev = {.of = of, .ctx = ctx};
-	return holds(c, in != NULL ? in : &nothing, &ev);
+	const struct asked who = {.in = in != NULL ? in : &nothing, .answer = of, .ctx = ctx};
+	return holds(c, &who);
 }
 
 bool cond_needs_doc(const struct cond *c)

@@ -60,7 +60,8 @@ struct cond_input {
 
 /*
  * What a condition with `of` asks for: the input of the task that bears that id. false: it has not
- * run or is not known, and whatever is asked of it is false.
+ * run or is not known, and whatever is asked of it is false. What it borrows need be valid only
+ * until the next call.
  */
 typedef bool (*cond_of)(void *ctx, struct slice id, struct cond_input *ret);
 

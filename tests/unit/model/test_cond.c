@@ -150,13 +150,21 @@ START_TEST(success_has_no_kind)
 }
 END_TEST
 
-/* Knows "a", with status 200, and nobody else. */
+/*
+ * Knows "a", with status 200, and "z", with 500, and nobody else; each bears its name in a header,
+ * in memory that the next answer takes.
+ */
 static bool of_a(void *ctx, struct slice id, struct cond_input *ret)
 {
+	static struct cond_header name;
 	++*(int *)ctx;
-	if (!slice_is(id, "a"))
+	if (!slice_is(id, "a") && !slice_is(id, "z"))
 		return false;
-	*ret = (struct cond_input){.has_result = true, .status = 200};
+	name = (struct cond_header){SLICE_LIT("name"), id};
+	*ret = (struct cond_input){.has_result = true,
+				   .status = slice_is(id, "a") ? 200 : 500,
+				   .headers = &name,
+				   .n_headers = 1};
 	return true;
 }
 
@@ -173,6 +181,8 @@ START_TEST(of_asks_the_task_it_names)
 		{"{'any':[{'of':'b','status':200},{'of':'a','status':'200'}]}", true},
 		{"{'of':'b','any':[{'of':'a','status':200}]}", false},
 		{"{'of':'a','any':[{'status':200}]}", true},
+		{"{'of':'a','any':[{'of':'z','status':500}],'header':{'name':'a'}}", true},
+		{"{'of':'a','not':{'of':'z','status':200},'header':{'name':'z'}}", false},
 	};
 	for (size_t i = 0; i < sizeof(when) / sizeof(when[0]); i++) {
 		struct arena a;
