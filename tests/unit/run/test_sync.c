@@ -1,0 +1,514 @@
+/* Semaphores, locks, events, queues, streams, and the bugs others had with them. */
+#include "run/sync.h"
+
+#include "run/stats.h"
+#include "tests/unit/run/script.h"
+
+#include <stdlib.h>
+
+struct set {
+	struct world w;
+	act_sem *sem;
+	act_lock *lock, *lock2;
+	act_event *event;
+	act_queue *queue;
+	act_stream *stream;
+	act_msg *item, *got;
+	act_id last_got_by;
+	char order[32];
+	unsigned n_order;
+};
+
+static void open_set(struct set *s)
+{
+	*s = (struct set){.n_order = 0};
+	world_open(&s->w);
+	s->sem = act_sem_new(s->w.sh, ACT_SEM_OWNED, 2, 2);
+	s->lock = act_lock_new(s->w.sh);
+	s->lock2 = act_lock_new(s->w.sh);
+	s->event = act_event_new(s->w.sh);
+	s->queue = act_queue_new(s->w.sh, 1);
+	s->stream = act_stream_new(s->w.sh);
+}
+
+static void close_set(struct set *s)
+{
+	act_sem_free(s->sem);
+	act_lock_free(s->lock);
+	act_lock_free(s->lock2);
+	act_event_free(s->event);
+	act_queue_free(s->queue);
+	act_stream_free(s->stream);
+	world_settle(&s->w);
+	act_shard_free(s->w.sh);
+	fakeloop_fini(&s->w.fake);
+}
+
+#define SET ((struct set *)ctx)
+#define OP(name, expr)                                                                             \
+	static int name(act_self *self, void *ctx)                                                 \
+	{                                                                                          \
+		(void)self;                                                                        \
+		return expr;                                                                       \
+	}
+
+OP(take1, act_sem_acquire(self, SET->sem, 1))
+OP(take2, act_sem_acquire(self, SET->sem, 2))
+OP(take3, act_sem_acquire(self, SET->sem, 3))
+OP(try1, act_sem_try(self, SET->sem, 1))
+OP(give1, act_sem_release(self, SET->sem, 1))
+OP(give2, act_sem_release(self, SET->sem, 2))
+OP(lock, act_lock_acquire(self, SET->lock))
+OP(lock_other, act_lock_acquire(self, SET->lock2))
+OP(unlock, act_lock_release(self, SET->lock))
+OP(mend, act_lock_consistent(self, SET->lock))
+OP(wait_event, act_event_wait(self, SET->event))
+OP(put, act_queue_put(self, SET->queue, act_msg_new(self, 1, "i", 1)))
+OP(get, act_queue_get(self, SET->queue, &SET->got))
+OP(done, act_queue_done(self, SET->queue))
+OP(join, act_queue_join(self, SET->queue))
+OP(produce, act_stream_produce(self, SET->stream))
+OP(consume, act_stream_consume(self, SET->stream))
+OP(emit, act_stream_emit(self, SET->stream, act_msg_new(self, 1, "s", 1)))
+OP(next, act_stream_next(self, SET->stream, &SET->got))
+OP(end_stream, act_stream_end(self, SET->stream, 0))
+
+static int drop_got(act_self *self, void *ctx)
+{
+	act_drop(self, SET->got);
+	return ACT_OK;
+}
+
+/* ---- semaphore ---- */
+
+START_TEST(a_large_waiter_at_the_head_holds_up_small_ones)
+{
+	struct set s;
+	struct log_of_script a, b, c;
+	open_set(&s);
+	script_start(&s.w, OPS(take1, op_sleep_10ms, give1, op_sleep_1h), &s, &a);
+	script_start(&s.w, OPS(take2, op_sleep_1ms, give2), &s, &b);
+	script_start(&s.w, OPS(take1), &s, &c);
+	world_run_for(&s.w, 5 * NS_PER_MS);
+	ck_assert_int_eq(b.rc[0], NOT_YET);
+	ck_assert_int_eq(c.rc[0], NOT_YET);
+	world_run_for(&s.w, 20 * NS_PER_MS);
+	ck_assert_int_eq(b.rc[0], ACT_OK);
+	ck_assert_int_eq(c.rc[0], ACT_OK);
+	close_set(&s);
+}
+END_TEST
+
+/* The grant loop must run again when a waiter leaves. */
+START_TEST(a_cancelled_large_waiter_lets_the_small_ones_go)
+{
+	struct set s;
+	struct log_of_script a, b, c;
+	open_set(&s);
+	script_start(&s.w, OPS(take1, op_sleep_1h), &s, &a);
+	act_id big = script_start(&s.w, OPS(take2), &s, &b);
+	world_settle(&s.w);
+	script_start(&s.w, OPS(take1, op_sleep_1h), &s, &c);
+	world_settle(&s.w);
+	ck_assert_int_eq(c.rc[0], NOT_YET);
+	act_cancel(s.w.root, big, ACT_WHY_CANCEL);
+	world_settle(&s.w);
+	ck_assert_int_eq(b.rc[0], ACT_ECANCELED);
+	ck_assert_int_eq(c.rc[0], ACT_OK);
+	close_set(&s);
+}
+END_TEST
+
+/* asyncio gh-90155: a woken and then cancelled waiter swallowed the wake-up. */
+START_TEST(a_permit_granted_before_the_cancel_is_not_lost)
+{
+	struct set s;
+	struct log_of_script a, b, c;
+	open_set(&s);
+	act_id holder = script_start(&s.w, OPS(take2, op_sleep_1h), &s, &a);
+	world_settle(&s.w);
+	act_id waiter = script_start(&s.w, OPS(take1, op_sleep_1h), &s, &b);
+	script_start(&s.w, OPS(take2, op_sleep_1h), &s, &c);
+	world_settle(&s.w);
+	act_kill(s.w.root, holder);
+	act_shard_turn(s.w.sh);
+	act_cancel(s.w.root, waiter, ACT_WHY_CANCEL);
+	world_settle(&s.w);
+	ck_assert_int_eq(b.rc[0], ACT_OK);
+	ck_assert_int_eq(b.rc[1], ACT_ECANCELED);
+	ck_assert_int_eq(c.rc[0], ACT_OK);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(nobody_barges_past_those_who_wait)
+{
+	struct set s;
+	struct log_of_script a, b, c;
+	open_set(&s);
+	script_start(&s.w, OPS(take1, op_sleep_1h), &s, &a);
+	script_start(&s.w, OPS(take2), &s, &b);
+	script_start(&s.w, OPS(try1), &s, &c);
+	world_settle(&s.w);
+	ck_assert_int_eq(c.rc[0], ACT_EFULL);
+	ck_assert_int_eq(act_sem_available(s.sem), 1);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(permits_come_back_at_the_end_of_their_task)
+{
+	struct set s;
+	struct log_of_script a;
+	open_set(&s);
+	script_start(&s.w, OPS(take2), &s, &a);
+	world_settle(&s.w);
+	ck_assert(a.is_over);
+	ck_assert_int_eq(act_sem_available(s.sem), 2);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(impossible_and_foreign_permits_are_refused)
+{
+	struct set s;
+	struct log_of_script a, b;
+	open_set(&s);
+	script_start(&s.w, OPS(take3, take1, give2, give1, give1), &s, &a);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[0], ACT_EINVAL);
+	ck_assert_int_eq(a.rc[2], ACT_EINVAL);
+	ck_assert_int_eq(a.rc[3], ACT_OK);
+	ck_assert_int_eq(a.rc[4], ACT_EINVAL);
+	script_start(&s.w, OPS(take1, op_sleep_1h), &s, &a);
+	script_start(&s.w, OPS(give1), &s, &b);
+	world_settle(&s.w);
+	ck_assert_int_eq(b.rc[0], ACT_EPERM);
+	close_set(&s);
+}
+END_TEST
+
+/* ---- lock ---- */
+
+START_TEST(a_lock_is_handed_over_in_order)
+{
+	struct set s;
+	struct log_of_script a, b;
+	open_set(&s);
+	script_start(&s.w, OPS(lock, op_sleep_1ms, unlock, op_sleep_1h), &s, &a);
+	act_id second = script_start(&s.w, OPS(lock, op_sleep_1h), &s, &b);
+	world_settle(&s.w);
+	ck_assert_uint_eq(act_lock_waiting(s.lock), 1);
+	world_run_for(&s.w, 2 * NS_PER_MS);
+	ck_assert_int_eq(b.rc[0], ACT_OK);
+	ck_assert_uint_eq(act_lock_owner(s.lock), second);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(taking_a_lock_twice_or_in_a_circle_is_refused)
+{
+	struct set s;
+	struct log_of_script a, b;
+	open_set(&s);
+	script_start(&s.w, OPS(lock, lock, op_sleep_1ms, lock_other, op_sleep_1h), &s, &a);
+	script_start(&s.w, OPS(lock_other, op_sleep_10ms, lock), &s, &b);
+	world_run_for(&s.w, 20 * NS_PER_MS);
+	ck_assert_int_eq(a.rc[1], ACT_EDEADLK);
+	/* a waits for b's lock; b must not wait for a's. */
+	ck_assert_int_eq(b.rc[2], ACT_EDEADLK);
+	ck_assert_int_eq(a.rc[3], ACT_OK);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(a_foreign_release_is_refused)
+{
+	struct set s;
+	struct log_of_script a, b;
+	open_set(&s);
+	script_start(&s.w, OPS(lock, op_sleep_1h), &s, &a);
+	script_start(&s.w, OPS(unlock), &s, &b);
+	world_settle(&s.w);
+	ck_assert_int_eq(b.rc[0], ACT_EPERM);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(the_next_owner_hears_that_the_last_one_failed)
+{
+	struct set s;
+	struct log_of_script a, b, c;
+	open_set(&s);
+	act_id owner = script_start(&s.w, OPS(lock, op_sleep_1h), &s, &a);
+	world_settle(&s.w);
+	script_start(&s.w, OPS(lock, mend, unlock), &s, &b);
+	script_start(&s.w, OPS(lock), &s, &c);
+	world_settle(&s.w);
+	act_kill(s.w.root, owner);
+	world_settle(&s.w);
+	ck_assert_int_eq(b.rc[0], ACT_EOWNERDEAD);
+	ck_assert_int_eq(b.rc[1], ACT_OK);
+	ck_assert_int_eq(c.rc[0], ACT_OK);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(a_lock_not_mended_is_closed_for_ever)
+{
+	struct set s;
+	struct log_of_script a, b, c;
+	open_set(&s);
+	act_id owner = script_start(&s.w, OPS(lock, op_sleep_1h), &s, &a);
+	world_settle(&s.w);
+	script_start(&s.w, OPS(lock, unlock), &s, &b);
+	script_start(&s.w, OPS(lock), &s, &c);
+	world_settle(&s.w);
+	act_kill(s.w.root, owner);
+	world_settle(&s.w);
+	ck_assert_int_eq(c.rc[0], ACT_ECLOSED);
+	script_start(&s.w, OPS(lock), &s, &a);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[0], ACT_ECLOSED);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(a_cancelled_owner_leaves_a_sound_lock)
+{
+	struct set s;
+	struct log_of_script a, b;
+	open_set(&s);
+	act_id owner = script_start_strict(&s.w, OPS(lock, op_sleep_1h), &s, &a);
+	world_settle(&s.w);
+	script_start(&s.w, OPS(lock), &s, &b);
+	world_settle(&s.w);
+	act_cancel(s.w.root, owner, ACT_WHY_CANCEL);
+	world_settle(&s.w);
+	ck_assert_int_eq(b.rc[0], ACT_OK);
+	close_set(&s);
+}
+END_TEST
+
+/* ---- event ---- */
+
+START_TEST(a_clear_in_the_same_turn_takes_no_grant_back)
+{
+	struct set s;
+	struct log_of_script a, b;
+	open_set(&s);
+	script_start(&s.w, OPS(wait_event), &s, &a);
+	world_settle(&s.w);
+	act_event_set(s.event);
+	act_event_clear(s.event);
+	script_start(&s.w, OPS(wait_event), &s, &b);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[0], ACT_OK);
+	ck_assert_int_eq(b.rc[0], NOT_YET);
+	ck_assert_uint_eq(act_event_waiting(s.event), 1);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(cancelled_first_the_set_does_not_reach_it)
+{
+	struct set s;
+	struct log_of_script a;
+	open_set(&s);
+	act_id id = script_start(&s.w, OPS(wait_event), &s, &a);
+	world_settle(&s.w);
+	act_cancel(s.w.root, id, ACT_WHY_CANCEL);
+	act_event_set(s.event);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[0], ACT_ECANCELED);
+	close_set(&s);
+}
+END_TEST
+
+/* ---- queue ---- */
+
+START_TEST(a_full_queue_parks_the_putter_until_there_is_room)
+{
+	struct set s;
+	struct log_of_script a, b;
+	open_set(&s);
+	script_start(&s.w, OPS(put, put), &s, &a);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[0], ACT_OK);
+	ck_assert_int_eq(a.rc[1], NOT_YET);
+	script_start(&s.w, OPS(get, done, get, done), &s, &b);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[1], ACT_OK);
+	ck_assert_int_eq(b.rc[3], ACT_OK);
+	ck_assert_uint_eq(act_queue_unfinished(s.queue), 0);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(a_queue_without_room_is_refused)
+{
+	struct set s;
+	open_set(&s);
+	ck_assert_ptr_null(act_queue_new(s.w.sh, 0));
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(join_waits_for_every_done)
+{
+	struct set s;
+	struct log_of_script a, b, c;
+	open_set(&s);
+	script_start(&s.w, OPS(join, put, join), &s, &a);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[0], ACT_OK);
+	script_start(&s.w, OPS(get, op_sleep_1ms, done, done), &s, &b);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[2], NOT_YET);
+	world_run_for(&s.w, 2 * NS_PER_MS);
+	ck_assert_int_eq(a.rc[2], ACT_OK);
+	ck_assert_int_eq(b.rc[3], ACT_EINVAL);
+	(void)c;
+	close_set(&s);
+}
+END_TEST
+
+/* asyncio.Queue lost items of consumers that were cancelled. */
+START_TEST(an_item_comes_back_once_when_its_consumer_dies)
+{
+	struct set s;
+	struct log_of_script a, b, c;
+	open_set(&s);
+	script_start(&s.w, OPS(put), &s, &a);
+	act_id first = script_start(&s.w, OPS(get, op_sleep_1h), &s, &b);
+	world_settle(&s.w);
+	act_kill(s.w.root, first);
+	world_settle(&s.w);
+	ck_assert_uint_eq(act_queue_depth(s.queue), 1);
+	act_id second = script_start(&s.w, OPS(get, op_sleep_1h), &s, &c);
+	world_settle(&s.w);
+	ck_assert_uint_ne(s.got->flags & ACT_MSG_REDELIVERED, 0);
+	act_kill(s.w.root, second);
+	world_settle(&s.w);
+	ck_assert_uint_eq(act_queue_depth(s.queue), 0);
+	ck_assert_uint_eq(act_queue_unfinished(s.queue), 0);
+	act_stats st;
+	act_stats_read(s.w.sh, &st);
+	ck_assert_uint_eq(st.dead_items, 1);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(an_item_forgotten_at_a_good_end_counts_as_done)
+{
+	struct set s;
+	struct log_of_script a, b;
+	open_set(&s);
+	script_start(&s.w, OPS(put, join), &s, &a);
+	script_start(&s.w, OPS(get), &s, &b);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[1], ACT_OK);
+	act_stats st;
+	act_stats_read(s.w.sh, &st);
+	ck_assert_uint_eq(st.leaked_items, 1);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(close_lets_getters_drain_and_leaves_putters_their_items)
+{
+	struct set s;
+	struct log_of_script a, b;
+	open_set(&s);
+	act_id putter = script_start_strict(&s.w, OPS(put, put), &s, &a);
+	world_settle(&s.w);
+	act_queue_close(s.queue, false);
+	act_kill(s.w.root, putter); /* before its step: the runtime frees the refused item */
+	script_start(&s.w, OPS(get, done, get), &s, &b);
+	world_settle(&s.w);
+	ck_assert_int_eq(b.rc[0], ACT_OK);
+	ck_assert_int_eq(b.rc[2], ACT_ECLOSED);
+	ck_assert_uint_eq(act_stats_cells(s.w.sh), 0);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(discarding_close_ends_the_join)
+{
+	struct set s;
+	struct log_of_script a;
+	open_set(&s);
+	script_start(&s.w, OPS(put, join), &s, &a);
+	world_settle(&s.w);
+	act_queue_close(s.queue, true);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[1], ACT_OK);
+	close_set(&s);
+}
+END_TEST
+
+/* ---- stream ---- */
+
+START_TEST(emit_waits_for_demand_and_the_end_comes_last)
+{
+	struct set s;
+	struct log_of_script a, b;
+	open_set(&s);
+	script_start(&s.w, OPS(produce, emit, emit, end_stream), &s, &a);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[1], NOT_YET);
+	script_start(&s.w, OPS(consume, next, drop_got, next, drop_got, next), &s, &b);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[3], ACT_OK);
+	ck_assert_int_eq(b.rc[3], ACT_OK);
+	ck_assert_int_eq(b.rc[5], ACT_ECLOSED);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(a_producer_gone_without_a_word_is_an_error)
+{
+	struct set s;
+	struct log_of_script a, b;
+	open_set(&s);
+	act_id p = script_start(&s.w, OPS(produce, op_sleep_1h), &s, &a);
+	script_start(&s.w, OPS(consume, next), &s, &b);
+	world_settle(&s.w);
+	act_kill(s.w.root, p);
+	world_settle(&s.w);
+	ck_assert_int_eq(b.rc[1], ACT_EDEAD);
+	close_set(&s);
+}
+END_TEST
+
+START_TEST(a_consumer_gone_ends_the_producer)
+{
+	struct set s;
+	struct log_of_script a, b;
+	open_set(&s);
+	act_id c = script_start(&s.w, OPS(consume, op_sleep_1h), &s, &b);
+	world_settle(&s.w);
+	script_start_strict(&s.w, OPS(produce, op_sleep_1h), &s, &a);
+	world_settle(&s.w);
+	act_kill(s.w.root, c);
+	world_settle(&s.w);
+	ck_assert_int_eq(a.rc[1], ACT_ECANCELED);
+	ck_assert(a.is_over);
+	close_set(&s);
+}
+END_TEST
+
+RUN_TESTS("sync", a_large_waiter_at_the_head_holds_up_small_ones,
+	  a_cancelled_large_waiter_lets_the_small_ones_go,
+	  a_permit_granted_before_the_cancel_is_not_lost, nobody_barges_past_those_who_wait,
+	  permits_come_back_at_the_end_of_their_task, impossible_and_foreign_permits_are_refused,
+	  a_lock_is_handed_over_in_order, taking_a_lock_twice_or_in_a_circle_is_refused,
+	  a_foreign_release_is_refused, the_next_owner_hears_that_the_last_one_failed,
+	  a_lock_not_mended_is_closed_for_ever, a_cancelled_owner_leaves_a_sound_lock,
+	  a_clear_in_the_same_turn_takes_no_grant_back, cancelled_first_the_set_does_not_reach_it,
+	  a_full_queue_parks_the_putter_until_there_is_room, a_queue_without_room_is_refused,
+	  join_waits_for_every_done, an_item_comes_back_once_when_its_consumer_dies,
+	  an_item_forgotten_at_a_good_end_counts_as_done,
+	  close_lets_getters_drain_and_leaves_putters_their_items, discarding_close_ends_the_join,
+	  emit_waits_for_demand_and_the_end_comes_last, a_producer_gone_without_a_word_is_an_error,
+	  a_consumer_gone_ends_the_producer)
