@@ -122,6 +122,16 @@ static const struct field results_field[] = {
 };
 const struct field_table spec_results_table = FIELD_TABLE("results", results_field);
 
+/* 0: no member of a result line. */
+static uint32_t select_key(struct slice name)
+{
+	static const char *const always[] = {"job", "seq", "task", "ok"};
+	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+		if (slice_is(name, always[i]))
+			return RESULTS_SELECT_SAID;
+	return result_key_from_name(name);
+}
+
 static enum err read_select(struct spec_build *b, const json_t *v, const struct fields_at *at,
 			    struct results_spec *r)
 {
@@ -136,7 +146,7 @@ static enum err read_select(struct spec_build *b, const json_t *v, const struct 
 		const json_t *entry = json_array_get(v, i);
 		const struct fields_at here = spec_at_index(at, i);
 		struct slice text = spec_text_of(entry);
-		uint32_t key = json_is_string(entry) ? result_key_from_name(text) : 0;
+		uint32_t key = json_is_string(entry) ? select_key(text) : 0;
 		r->select |= key;
 		if (key != 0)
 			continue;
@@ -148,6 +158,7 @@ static enum err read_select(struct spec_build *b, const json_t *v, const struct 
 		pointer[r->n_pointer++] = text;
 	}
 	r->pointer = pointer;
+	r->select |= RESULTS_SELECT_SAID;
 	return ERR_OK;
 }
 

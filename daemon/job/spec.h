@@ -236,6 +236,9 @@ void node_walk(const struct node *root, bool (*visit)(void *ctx, const struct no
 
 /* ---- the job ---- */
 
+/* In .select whenever the job has one: job, seq, task and ok always, else what it names. */
+#define RESULTS_SELECT_SAID (UINT32_C(1) << 31)
+
 struct results_spec {
 	bool body_inline; /* true; else none */
 	const struct cond *where;

@@ -2,6 +2,7 @@
  * spec -- what a job file may say, what is refused and in which words, and what the tree holds.
  */
 #include "job/spec.h"
+#include "proto/result.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -178,6 +179,22 @@ START_TEST(fetch_begins_with_the_defaults_of_the_job)
 	ck_assert(slice_is(f->header[2].name, "A") && slice_is(f->header[2].value, "1"));
 	ck_assert_int_eq(own->retry->attempts, 7);
 	ck_assert_int_eq(own->retry->max_ms, 9000);
+	job_spec_unref(s);
+}
+END_TEST
+
+START_TEST(select_of_pointers_alone_is_not_all)
+{
+	struct job_spec *s =
+		must_parse("{'results':{'select':['/a','ok','status']},'run':'http://h/'}");
+	ck_assert_uint_eq(s->results.select, RESULTS_SELECT_SAID | RESULT_STATUS);
+	ck_assert_uint_eq(s->results.n_pointer, 1);
+	job_spec_unref(s);
+	s = must_parse("{'results':{'select':['/a']},'run':'http://h/'}");
+	ck_assert_uint_ne(s->results.select, 0);
+	job_spec_unref(s);
+	s = must_parse("{'results':{},'run':'http://h/'}");
+	ck_assert_uint_eq(s->results.select, 0);
 	job_spec_unref(s);
 }
 END_TEST
@@ -390,6 +407,7 @@ static Suite *spec_suite(void)
 	tc = tcase_create("tree");
 	tcase_add_test(tc, defaults_are_those_of_the_contract);
 	tcase_add_test(tc, fetch_begins_with_the_defaults_of_the_job);
+	tcase_add_test(tc, select_of_pointers_alone_is_not_all);
 	tcase_add_test(tc, retry_said_on_the_task_itself_is_marked);
 	tcase_add_test(tc, hot_shape_of_a_feed_is_known_as_such);
 	tcase_add_test(tc, catch_without_kinds_takes_all_but_cancellation);
