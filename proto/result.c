@@ -7,9 +7,31 @@
 #include "proto/utf8.h"
 
 #include <string.h>
-#include <time.h>
 
 static const char hex_digit[] = "0123456789abcdef";
+
+/* bytes_add for the many short pieces of a line: inline, so that a literal is a few moves. */
+static inline void put(struct bytes *out, const void *p, size_t n)
+{
+	bool is_within = out->limit == 0 || out->n + n <= out->limit;
+	if (__builtin_expect(out->err == ERR_OK && out->cap - out->n > n && is_within, 1)) {
+		memcpy(out->p + out->n, p, n);
+		out->n += n;
+	} else {
+		bytes_add(out, p, n);
+	}
+}
+
+#define PUT_LIT(out, s) put((out), (s), sizeof(s) - 1)
+
+static inline void put_i64(struct bytes *out, int64_t v)
+{
+	char digit = (char)('0' + v);
+	if (v >= 0 && v < 10)
+		put(out, &digit, 1);
+	else
+		bytes_add_i64(out, v);
+}
 
 static void add_escape(struct bytes *out, unsigned char c)
 {
@@ -46,8 +68,10 @@ static void add_escaped(struct bytes *out, struct slice s)
 
 enum err result_add_string(struct bytes *out, struct slice s)
 {
-	bytes_add_byte(out, '"');
-	if (utf8_valid(s)) {
+	PUT_LIT(out, "\"");
+	if (utf8_skip_plain(s.p, s.p + s.n) == s.p + s.n) {
+		put(out, s.p, s.n);
+	} else if (utf8_valid(s)) {
 		add_escaped(out, s);
 	} else {
 		struct bytes wide = {.limit = 0};
@@ -57,7 +81,8 @@ enum err result_add_string(struct bytes *out, struct slice s)
 		add_escaped(out, bytes_slice(&wide));
 		bytes_fini(&wide);
 	}
-	return bytes_add_byte(out, '"');
+	PUT_LIT(out, "\"");
+	return out->err;
 }
 
 /* The password of SCHEME://USER:PASSWORD@HOST: between the first colon and the last at. */
@@ -136,25 +161,59 @@ enum err result_add_body(struct bytes *out, struct slice body)
 	return bytes_add_byte(out, '"');
 }
 
+static char *two_digits(char *p, unsigned v)
+{
+	p[0] = (char)('0' + v / 10);
+	p[1] = (char)('0' + v % 10);
+	return p + 2;
+}
+
+/*
+ * Days since 1970 to a date of the Gregorian calendar: eras of 400 years that begin in March, so
+ * that leap days come last (H. Hinnant, "chrono-compatible low-level date algorithms"). The C
+ * library's way asks for the time zone under a lock.
+ */
+static char *put_date(char *p, int64_t days)
+{
+	int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
+	unsigned day_of_era = (unsigned)(z - era * 146097);
+	unsigned year_of_era =
+		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	unsigned day_of_year =
+		day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	unsigned shifted = (5 * day_of_year + 2) / 153;
+	unsigned month = shifted < 10 ? shifted + 3 : shifted - 9;
+	unsigned year = (unsigned)((int64_t)year_of_era + era * 400 + (month <= 2 ? 1 : 0));
+	p = two_digits(p, year / 100 % 100);
+	p = two_digits(p, year % 100);
+	*p++ = '-';
+	p = two_digits(p, month);
+	*p++ = '-';
+	return two_digits(p, day_of_year - (153 * shifted + 2) / 5 + 1);
+}
+
 enum err result_add_instant(struct bytes *out, int64_t wall_ns)
 {
-	int64_t ms = wall_ns / 1000000;
-	time_t s = (time_t)(ms / 1000);
-	int milli = (int)(ms % 1000);
-	struct tm tm;
-	if (milli < 0) {
-		milli += 1000;
-		s--;
-	}
-	char text[64];
-	gmtime_r(&s, &tm);
-	size_t n = strftime(text, sizeof(text), "\"%Y-%m-%dT%H:%M:%S.", &tm);
-	text[n++] = (char)('0' + milli / 100);
-	text[n++] = (char)('0' + milli / 10 % 10);
-	text[n++] = (char)('0' + milli % 10);
-	text[n++] = 'Z';
-	text[n++] = '"';
-	return bytes_add(out, text, n);
+	int64_t ms = wall_ns / 1000000, days = ms / 86400000;
+	if (ms % 86400000 < 0)
+		days--;
+	unsigned rest = (unsigned)(ms - days * 86400000), seconds = rest / 1000;
+	char text[32], *p = text;
+	*p++ = '"';
+	p = put_date(p, days);
+	*p++ = 'T';
+	p = two_digits(p, seconds / 3600);
+	*p++ = ':';
+	p = two_digits(p, seconds / 60 % 60);
+	*p++ = ':';
+	p = two_digits(p, seconds % 60);
+	*p++ = '.';
+	*p++ = (char)('0' + rest % 1000 / 100);
+	p = two_digits(p, rest % 100);
+	*p++ = 'Z';
+	*p++ = '"';
+	put(out, text, (size_t)(p - text));
+	return out->err;
 }
 
 static const struct {
@@ -187,135 +246,141 @@ uint32_t result_key_from_name(struct slice name)
 	return 0;
 }
 
-#define ADD_LIT(out, s) bytes_add((out), (s), sizeof(s) - 1)
-
-static void add_text(struct bytes *out, const char *key, struct slice s)
-{
-	bytes_add_str(out, key);
-	result_add_string(out, s);
-}
+/* A literal key, then a string. */
+#define PUT_TEXT(out, key, s)                                                                      \
+	do {                                                                                       \
+		PUT_LIT((out), key);                                                               \
+		result_add_string((out), (s));                                                     \
+	} while (0)
 
 static void add_headers(struct bytes *out, const struct result_record *r)
 {
-	ADD_LIT(out, ",\"headers\":[");
+	PUT_LIT(out, ",\"headers\":[");
 	for (size_t i = 0; i < r->n_header; i++) {
-		bytes_add_str(out, i == 0 ? "[" : ",[");
+		if (i != 0)
+			PUT_LIT(out, ",");
+		PUT_LIT(out, "[");
 		result_add_string(out, r->header[i].name);
-		bytes_add_byte(out, ',');
+		PUT_LIT(out, ",");
 		result_add_string(out, r->header[i].value);
-		bytes_add_byte(out, ']');
+		PUT_LIT(out, "]");
 	}
-	bytes_add_byte(out, ']');
+	PUT_LIT(out, "]");
 }
 
 static void add_error(struct bytes *out, const struct result_record *r)
 {
-	ADD_LIT(out, ",\"error\":");
+	PUT_LIT(out, ",\"error\":");
 	if (r->error.p != NULL) {
 		bytes_add_slice(out, r->error);
 		return;
 	}
-	add_text(out, "{\"kind\":", slice_of(kind_name(r->kind)));
+	PUT_TEXT(out, "{\"kind\":", slice_of(kind_name(r->kind)));
 	if (r->message.p != NULL)
-		add_text(out, ",\"message\":", r->message);
+		PUT_TEXT(out, ",\"message\":", r->message);
 	if (r->phase.p != NULL)
-		add_text(out, ",\"phase\":", r->phase);
-	bytes_add_byte(out, '}');
+		PUT_TEXT(out, ",\"phase\":", r->phase);
+	PUT_LIT(out, "}");
 }
 
 static void add_history(struct bytes *out, const struct result_record *r)
 {
-	ADD_LIT(out, ",\"history\":[");
+	PUT_LIT(out, ",\"history\":[");
 	for (size_t i = 0; i < r->n_history; i++) {
 		const struct result_attempt *a = &r->history[i];
-		bytes_add_str(out, i == 0 ? "{" : ",{");
+		if (i != 0)
+			PUT_LIT(out, ",");
+		PUT_LIT(out, "{");
 		if (a->kind != KIND_NONE) {
-			add_text(out, "\"kind\":", slice_of(kind_name(a->kind)));
-			bytes_add_byte(out, ',');
+			PUT_TEXT(out, "\"kind\":", slice_of(kind_name(a->kind)));
+			PUT_LIT(out, ",");
 		}
 		if (a->status != 0) {
-			ADD_LIT(out, "\"status\":");
-			bytes_add_i64(out, a->status);
-			bytes_add_byte(out, ',');
+			PUT_LIT(out, "\"status\":");
+			put_i64(out, a->status);
+			PUT_LIT(out, ",");
 		}
-		ADD_LIT(out, "\"waited_ms\":");
-		bytes_add_i64(out, a->waited_ms);
-		ADD_LIT(out, ",\"took_ms\":");
-		bytes_add_i64(out, a->took_ms);
-		bytes_add_byte(out, '}');
+		PUT_LIT(out, "\"waited_ms\":");
+		put_i64(out, a->waited_ms);
+		PUT_LIT(out, ",\"took_ms\":");
+		put_i64(out, a->took_ms);
+		PUT_LIT(out, "}");
 	}
-	bytes_add_byte(out, ']');
+	PUT_LIT(out, "]");
 }
 
 static void add_timing(struct bytes *out, const struct result_timing *t)
 {
-	const struct {
-		const char *key;
-		int64_t ms;
-	} row[] = {
-		{"\"wait_ms\":", t->wait_ms},
-		{"\"dns_ms\":", t->dns_ms},
-		{"\"connect_ms\":", t->connect_ms},
-		{"\"tls_ms\":", t->tls_ms},
-		{"\"first_byte_ms\":", t->first_byte_ms},
-		{"\"total_ms\":", t->total_ms},
-	};
-	bool is_open = false;
-	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
-		if (row[i].ms < 0)
-			continue;
-		bytes_add_str(out, is_open ? "," : ",\"timing\":{");
-		bytes_add_str(out, row[i].key);
-		bytes_add_i64(out, row[i].ms);
-		is_open = true;
-	}
-	if (is_open)
-		bytes_add_byte(out, '}');
+	size_t before = out->n;
+#define PUT_MS(key, ms)                                                                            \
+	do {                                                                                       \
+		if ((ms) >= 0) {                                                                   \
+			PUT_LIT(out, key);                                                         \
+			put_i64(out, (ms));                                                        \
+			PUT_LIT(out, ",");                                                         \
+		}                                                                                  \
+	} while (0)
+	PUT_LIT(out, ",\"timing\":{");
+	size_t empty = out->n;
+	PUT_MS("\"wait_ms\":", t->wait_ms);
+	PUT_MS("\"dns_ms\":", t->dns_ms);
+	PUT_MS("\"connect_ms\":", t->connect_ms);
+	PUT_MS("\"tls_ms\":", t->tls_ms);
+	PUT_MS("\"first_byte_ms\":", t->first_byte_ms);
+	PUT_MS("\"total_ms\":", t->total_ms);
+#undef PUT_MS
+	if (out->n == empty)
+		out->n = before; /* nothing is known */
+	else
+		out->p[out->n - 1] = '}'; /* over the last comma */
 }
 
 static void add_identity(struct bytes *out, const struct result_record *r, uint32_t select)
 {
-	add_text(out, "{\"job\":", r->job);
-	ADD_LIT(out, ",\"seq\":");
+	PUT_TEXT(out, "{\"job\":", r->job);
+	PUT_LIT(out, ",\"seq\":");
 	bytes_add_u64(out, r->seq);
 	if (r->supersedes != 0) {
-		ADD_LIT(out, ",\"supersedes\":");
+		PUT_LIT(out, ",\"supersedes\":");
 		bytes_add_u64(out, r->supersedes);
 	}
-	add_text(out, ",\"task\":", r->task);
+	PUT_TEXT(out, ",\"task\":", r->task);
 	if ((select & RESULT_TAG) != 0 && r->tag.p != NULL) {
-		ADD_LIT(out, ",\"tag\":");
+		PUT_LIT(out, ",\"tag\":");
 		bytes_add_slice(out, r->tag);
 	}
 	if ((select & RESULT_URL) != 0 && r->url.p != NULL) {
-		ADD_LIT(out, ",\"url\":");
+		PUT_LIT(out, ",\"url\":");
 		result_add_url(out, r->url);
 	}
-	bytes_add_str(out, r->ok ? ",\"ok\":true" : ",\"ok\":false");
+	if (r->ok)
+		PUT_LIT(out, ",\"ok\":true");
+	else
+		PUT_LIT(out, ",\"ok\":false");
 }
 
 static void add_response(struct bytes *out, const struct result_record *r, uint32_t select)
 {
 	if ((select & RESULT_STATUS) != 0 && r->status != 0) {
-		ADD_LIT(out, ",\"status\":");
-		bytes_add_i64(out, r->status);
+		PUT_LIT(out, ",\"status\":");
+		put_i64(out, r->status);
 	}
 	if ((select & RESULT_REASON) != 0 && r->reason.p != NULL)
-		add_text(out, ",\"reason\":", r->reason);
+		PUT_TEXT(out, ",\"reason\":", r->reason);
 	if ((select & RESULT_FINAL_URL) != 0 && r->final_url.p != NULL) {
-		ADD_LIT(out, ",\"final_url\":");
+		PUT_LIT(out, ",\"final_url\":");
 		result_add_url(out, r->final_url);
 	}
 	if ((select & RESULT_HEADERS) != 0 && (r->has_headers || r->n_header != 0))
 		add_headers(out, r);
 	if ((select & RESULT_SIZE) != 0 && r->size >= 0) {
-		ADD_LIT(out, ",\"size\":");
-		bytes_add_i64(out, r->size);
+		PUT_LIT(out, ",\"size\":");
+		put_i64(out, r->size);
 	}
 	if ((select & RESULT_BODY) != 0 && r->file.p != NULL) {
-		add_text(out, ",\"file\":", r->file);
+		PUT_TEXT(out, ",\"file\":", r->file);
 	} else if ((select & RESULT_BODY) != 0 && r->body.p != NULL) {
-		bytes_add_byte(out, ',');
+		PUT_LIT(out, ",");
 		result_add_body(out, r->body);
 	}
 }
@@ -325,11 +390,11 @@ static void add_course(struct bytes *out, const struct result_record *r, uint32_
 	if ((select & RESULT_HISTORY) != 0 && r->attempts > 1 && r->n_history != 0)
 		add_history(out, r);
 	if ((select & RESULT_ATTEMPTS) != 0 && r->attempts != 0) {
-		ADD_LIT(out, ",\"attempts\":");
+		PUT_LIT(out, ",\"attempts\":");
 		bytes_add_u64(out, r->attempts);
 	}
 	if ((select & RESULT_AT) != 0 && r->at_wall_ns != 0) {
-		ADD_LIT(out, ",\"at\":");
+		PUT_LIT(out, ",\"at\":");
 		result_add_instant(out, r->at_wall_ns);
 	}
 	if ((select & RESULT_TIMING) != 0)
@@ -352,11 +417,12 @@ enum err result_add(struct bytes *out, const struct result_record *r)
 	add_identity(out, r, select);
 	add_response(out, r, select);
 	if ((select & RESULT_VALUE) != 0 && r->value.p != NULL) {
-		ADD_LIT(out, ",\"value\":");
+		PUT_LIT(out, ",\"value\":");
 		bytes_add_slice(out, r->value);
 	}
 	if ((select & RESULT_ERROR) != 0 && (r->kind != KIND_NONE || r->error.p != NULL))
 		add_error(out, r);
 	add_course(out, r, select);
-	return bytes_add_byte(out, '}');
+	PUT_LIT(out, "}");
+	return out->err;
 }

@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define LIT(s) SLICE_LIT(s)
 
@@ -159,6 +160,21 @@ START_TEST(every_byte_survives_a_string_as_latin_1_or_utf_8)
 }
 END_TEST
 
+START_TEST(instants_agree_with_the_c_library)
+{
+	for (int64_t s = -5000000000; s < 8000000000; s += 86399 * 7 + 12345) {
+		struct bytes b = {.limit = 0};
+		time_t t = (time_t)s;
+		struct tm tm;
+		char want[64];
+		strftime(want, sizeof(want), "\"%Y-%m-%dT%H:%M:%S.007Z\"", gmtime_r(&t, &tm));
+		result_add_instant(&b, s * 1000000000 + 7000000);
+		ck_assert_str_eq(bytes_cstr(&b), want);
+		bytes_fini(&b);
+	}
+}
+END_TEST
+
 START_TEST(a_limit_fails_instead_of_cutting)
 {
 	const struct result_record r = {.job = LIT("j1"),
@@ -242,6 +258,7 @@ int main(void)
 	tcase_add_test(t, bodies_are_text_or_base64);
 	tcase_add_test(t, passwords_in_urls_are_masked);
 	tcase_add_test(t, every_byte_survives_a_string_as_latin_1_or_utf_8);
+	tcase_add_test(t, instants_agree_with_the_c_library);
 	tcase_add_test(t, a_limit_fails_instead_of_cutting);
 	tcase_add_test(t, the_final_record_is_as_documented);
 	tcase_add_test(t, a_group_lists_at_most_64_leaves_16_deep_and_counts_all);
