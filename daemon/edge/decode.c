@@ -183,8 +183,20 @@ static void close_zstd(struct stage *s)
 	ZSTD_freeDStream(s->u.zstd);
 }
 
+/* Further frames, skippable ones too, begin with their magic number (RFC 8878 section 3.1). */
+static bool begins_frame(char c)
+{
+	return (unsigned char)c == 0x28 || ((unsigned char)c & 0xf0) == 0x50;
+}
+
 static enum err step_zstd(struct stage *s, struct slice *in, char *out, size_t cap, size_t *made)
 {
+	if (s->ended && in->n > 0 && !begins_frame(in->p[0])) {
+		in->p += in->n;
+		in->n = 0;
+	}
+	if (s->ended && in->n == 0)
+		return ERR_OK; /* asking for more would begin another frame */
 	while (*made < cap) {
 		ZSTD_inBuffer from = {in->p, in->n, 0};
 		ZSTD_outBuffer to = {out, cap, *made};
@@ -196,7 +208,7 @@ static enum err step_zstd(struct stage *s, struct slice *in, char *out, size_t c
 		in->n -= from.pos;
 		*made = to.pos;
 		s->ended = r == 0;
-		if (!moved || (in->n == 0 && s->ended))
+		if (!moved || s->ended)
 			break;
 	}
 	return ERR_OK;
