@@ -5,9 +5,7 @@
 #include "actor/session.h"
 
 #include "actor/jobs.h"
-#include "actor/store.h"
 #include "base/table.h"
-#include "run/task.h"
 #include "world.h"
 
 #include <stdlib.h>
@@ -124,62 +122,6 @@ static void on_timer(act_self *self, struct session *s)
 		arm(self, s, next);
 }
 
-/* ---- after a restart ---- */
-
-struct recall {
-	act_co co;
-	int rc;
-	struct store_query q;
-	act_id session;
-	act_msg *reply;
-	bool more;
-};
-
-static int ask_page(act_self *self, struct recall *f)
-{
-	struct store_reading *r = store_reading_new(&f->q);
-	if (r == NULL)
-		return ACT_ENOMEM;
-	return act_ask_buf(self, house_of(self)->store, STORE_READ, r, sizeof(*r),
-			   store_reading_drop, &f->reply);
-}
-
-static void take_page(act_self *self, struct recall *f)
-{
-	struct store_reading *r = act_data(f->reply);
-	f->more = r->result == ERR_OK && r->rows.n > 0 && r->rows.more;
-	for (uint32_t i = 0; r->result == ERR_OK && i < r->rows.n; i++) {
-		const struct store_job *j = &r->rows.row[i].job;
-		f->q.after = j->id;
-		f->q.priority = j->priority;
-		struct session_job attached = {.job = j->id, .is_new = true};
-		if (j->is_attached)
-			session_attach(self, f->session, &attached);
-	}
-	act_drop(self, f->reply);
-}
-
-static int recall_step(act_self *self, void *frame)
-{
-	struct recall *f = frame;
-	CO_BEGIN(&f->co);
-	f->q = (struct store_query){.kind = STORE_Q_OPEN};
-	do {
-		CO_AWAIT(&f->co, f->rc, ask_page(self, f));
-		if (f->rc != ACT_OK)
-			return f->rc;
-		take_page(self, f);
-	} while (f->more);
-	f->q = (struct store_query){.kind = STORE_Q_QUEUED, .priority = 9};
-	do {
-		CO_AWAIT(&f->co, f->rc, ask_page(self, f));
-		if (f->rc != ACT_OK)
-			return f->rc;
-		take_page(self, f);
-	} while (f->more);
-	CO_END(&f->co);
-}
-
 /* ---- the actor ---- */
 
 static int session_init(act_self *self, void *state, const void *arg)
@@ -188,12 +130,7 @@ static int session_init(act_self *self, void *state, const void *arg)
 	(void)arg;
 	s->house = house_of(self);
 	table_init(&s->jobs, s->house->world->hash_seed);
-	if (s->house->store == 0)
-		return ACT_OK;
-	struct recall f = {.session = act_whoami(self)};
-	struct act_task_opts opts = {
-		.name = "recall attached", .frame_init = &f, .frame_init_size = sizeof(f)};
-	return act_spawn_task(self, recall_step, sizeof(f), &opts) != 0 ? ACT_OK : ACT_ENOMEM;
+	return ACT_OK;
 }
 
 static int session_on_msg(act_self *self, void *state, act_msg *m)

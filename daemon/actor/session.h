@@ -18,9 +18,9 @@
 
 struct session_job {
 	uint64_t job;
-	ctlsock_conn_id conn; /* 0: nobody yet */
+	ctlsock_conn_id conn; /* 0: nobody yet, after a restart */
 	bool is_volatile;
-	bool is_new; /* submitted now; else it counts only if the job is known to be attached */
+	bool is_new; /* it is attached; else it counts only if that is known already */
 };
 
 enum {
