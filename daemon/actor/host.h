@@ -55,6 +55,7 @@ struct host_call {
 
 /* Zeroed; NULL: no memory. */
 struct host_call *host_call_new(void);
+/* NULL is ignored. */
 void host_call_free(void *call);
 /* Copies a text into mem and returns its place. mem must have been reserved for all of them
  * (host_call_reserve), since it must not move. */
@@ -76,13 +77,14 @@ struct host_done {
 	uint64_t body_size;
 	bool has_sha256; /* of all it was, when asked, or of a file */
 	uint8_t sha256[32];
-	struct bytes mem; /* texts of the head */
-	/* private: the budget body's bytes count in, and the file's owner */
-	struct host_budget *budget;
-	struct bodydir *dir;
+	struct bytes mem;  /* texts of the head */
+	struct bytes late; /* and of the end */
+	/* private: where the body's bytes are counted and an unwanted file goes */
+	struct hosts *hosts;
+	size_t counted;
 };
 
-/* Removes the body file unless it was taken. */
+/* Removes the body file unless it was taken. NULL is ignored. */
 void host_done_free(void *done);
 /* The file is the caller's from now on (its row will name it). */
 uint64_t host_done_take_file(struct host_done *d);

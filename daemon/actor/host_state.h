@@ -1,0 +1,106 @@
+/*
+ * host_state -- what the files of the hosts share. Nobody else includes it.
+ *
+ *	host.c       the actor: calls in, answers out
+ *	host_body.c  a body: in memory, or in a file by offloaded writes; and its pace
+ *	host_call.c  requests and answers as those see them who ask; the directory
+ */
+#pragma once
+
+#include "actor/host.h"
+#include "base/list.h"
+#include "base/table.h"
+#include "edge/bodyfile.h"
+#include "run/shard.h"
+
+#include <openssl/evp.h>
+
+struct hosts {
+	struct host_opts opts;
+	struct table by_origin; /* -> host_entry */
+	uint32_t n_calls;
+	uint64_t body_bytes;
+	uint64_t *orphan; /* files nobody wants: removed by the next host that runs */
+	uint32_t n_orphan, cap_orphan;
+};
+
+struct host_entry {
+	act_id id;
+	struct hosts *hosts;
+	uint32_t name_n;
+	char name[]; /* the origin */
+};
+
+/* A write under way, or the file between two. Its own so that it outlives the call. */
+struct host_spill {
+	struct bodydir *dir;
+	struct bodyfile *file;
+	struct bytes chunk;
+	bool is_last, is_unwanted;
+	enum err result;
+	uint64_t size;
+	uint8_t sha256[BODY_SHA256];
+};
+
+enum spill_state { SPILL_NONE, SPILL_IDLE, SPILL_WRITING, SPILL_DONE };
+
+struct host_one {
+	struct link link; /* in its host */
+	struct host *host;
+	uint64_t token;
+	xcall_id id;
+	bool is_gone; /* its asker is: freed when nothing is under way any more */
+	bool has_ended;
+	struct host_call *call;
+	struct host_done *done;
+	act_msg *event; /* NULL: on its way to the host */
+	bool is_mute;	/* or there was no memory for another */
+	EVP_MD_CTX *md;
+	/* the body */
+	bool wants_file;
+	enum spill_state spill_state;
+	struct host_spill *spill; /* NULL while it is being written */
+	/* its pace: bytes for which credit is due, all of it at due_ns */
+	size_t owed;
+	int64_t due_ns;
+	struct act_timer timer;
+};
+
+struct host {
+	struct host_entry *entry;
+	struct hosts *hosts;
+	act_shard *shard;
+	act_id id;
+	struct link calls;
+	uint32_t n_calls;
+	struct act_timer idle;
+};
+
+/* ---- host_call.c ---- */
+
+struct host_done *host_done_new(struct hosts *hosts);
+void host_done_head(struct host_done *d, const struct xhead *head);
+void host_done_end(struct host_done *d, const struct xend *end);
+/* The end that this side makes. */
+void host_done_fail(struct host_done *d, enum kind kind, const char *message);
+
+/* ---- host_body.c ---- */
+
+size_t host_body_credit(const struct host_one *c);
+/* In a callback of the exchange. Returns true if the actor has to act. */
+bool host_body_data(struct host_one *c, struct slice bytes);
+/* Actor code: starts a write or gives credit, as is due. */
+void host_body_step(act_self *self, struct host_one *c);
+/* A write came back. */
+void host_body_written(act_self *self, struct host_one *c, struct host_spill *s);
+/* All of the body has arrived and is where it belongs. */
+bool host_body_is_whole(const struct host_one *c);
+/* Lets the file go, if there is one. */
+void host_body_discard(act_self *self, struct host_one *c);
+void host_spill_free(void *spill);
+/* Removes files nobody wants. */
+void host_orphans(act_self *self, struct hosts *hosts);
+
+/* ---- host.c ---- */
+
+extern const act_class host_class;
