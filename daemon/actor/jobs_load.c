@@ -55,7 +55,7 @@ static void take_job(act_self *self, struct load *l, const struct store_job *row
 	e->priority = row->priority;
 	e->is_attached = row->is_attached;
 	if (e->is_attached && l->k->peers->sessions != 0) {
-		struct session_job s = {.job = row->id};
+		struct session_job s = {.job = row->id, .is_new = true};
 		session_attach(self, l->k->peers->sessions, &s);
 	}
 	if (is_open)
