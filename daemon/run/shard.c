@@ -164,7 +164,6 @@ static bool is_asked_to_stop(const act_shard *sh)
 static void sleep_until_news(act_shard *sh)
 {
 	__atomic_store_n(&sh->is_sleeping, 1, __ATOMIC_SEQ_CST);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	bool stay = has_news(sh) || is_asked_to_stop(sh);
 	if (!stay)
 		COUNT(sh, sleeps, 1);
@@ -188,7 +187,6 @@ void act_shard_run(act_shard *sh, bool until_empty)
 
 void rt_shard_rouse(act_shard *sh)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&sh->is_sleeping, __ATOMIC_SEQ_CST) != 0 &&
 	    __atomic_exchange_n(&sh->is_sleeping, 0, __ATOMIC_SEQ_CST) != 0) {
 		__atomic_fetch_add(&sh->n_wakes, 1, __ATOMIC_RELAXED);

@@ -125,7 +125,8 @@ int act_await_exit(act_self *self, act_id id, int *ret_rc);
  * request. Cancelled, timed out or killed, the request stays where it is, its reply will be void,
  * and `to` gets ACT_SIG_ASK_GONE if its class wants it. On one shard exactly one of "the reply was
  * granted" and "gone" happens. EDEADLK if `to` is a task waiting, over any chain, for the caller.
- * Without an effective deadline the shard's default_wait_ns applies (ETIMEDOUT).
+ * Without an effective deadline the shard's default_wait_ns applies (ETIMEDOUT). A full mailbox on
+ * another shard is EFULL, not waited for; what is waited for is room on the way there.
  */
 int act_ask(act_self *self, act_id to, uint32_t type, const void *p, size_t len, act_msg **ret_m);
 /* The same with an owned buffer. Unlike a send it takes the buffer in any case. */
