@@ -12,7 +12,7 @@
 #define PULL_MAX 16384
 
 /* All that evhttp writes for a request made as conn_begin makes it. */
-static const char engine_head[] = "GET / HTTP/1.1\r\n\r\n";
+#define ENGINE_HEAD_BYTES (sizeof("GET / HTTP/1.1\r\n\r\n") - 1)
 
 static void empty_output(struct conn *c, struct evbuffer *buf)
 {
@@ -74,7 +74,7 @@ void conn_on_output(struct evbuffer *buf, const struct evbuffer_cb_info *info, v
 		return;
 	size_t n = evbuffer_get_length(buf);
 	if (c->rewrite != REWRITE_NOT) {
-		if (n >= sizeof(engine_head) - 1)
+		if (n >= ENGINE_HEAD_BYTES)
 			replace_head(c, buf);
 		return;
 	}
