@@ -22,7 +22,7 @@ static const struct xheader *as_headers(const struct head_field *f)
 
 /* ---- timers ---- */
 
-void call_await(struct xcall *call, enum wait wait, int64_t ms)
+void xcall_await(struct xcall *call, enum wait wait, int64_t ms)
 {
 	call->wait = wait;
 	if (wait == WAIT_NOTHING || ms <= 0)
@@ -32,40 +32,41 @@ void call_await(struct xcall *call, enum wait wait, int64_t ms)
 			 clock_mono_ns(call->x->clock) + ms * NS_PER_MS);
 }
 
-void call_on_tick(struct tick *t)
+void xcall_on_tick(struct tick *t)
 {
 	struct xcall *call = LIST_ENTRY(t, struct xcall, tick);
 	const struct xtimeouts *o = &call->timeouts;
 	switch (call->wait) {
 	case WAIT_CONNECT: {
 		const char *phase = connector_phase(call->connector);
-		call_fail(call, strcmp(phase, "dns") == 0 ? KIND_DNS_TIMEOUT : KIND_CONNECT_TIMEOUT,
-			  phase, "no connection within %lld ms", (long long)o->connect_ms);
+		xcall_fail(call,
+			   strcmp(phase, "dns") == 0 ? KIND_DNS_TIMEOUT : KIND_CONNECT_TIMEOUT,
+			   phase, "no connection within %lld ms", (long long)o->connect_ms);
 		break;
 	}
 	case WAIT_SEND:
-		call_fail(call, KIND_SEND_FAILED, "send",
-			  "the server took nothing of the request for %lld ms",
-			  (long long)o->send_idle_ms);
+		xcall_fail(call, KIND_SEND_FAILED, "send",
+			   "the server took nothing of the request for %lld ms",
+			   (long long)o->send_idle_ms);
 		break;
 	case WAIT_CONTINUE:
-		call_await(call, WAIT_SEND, o->send_idle_ms);
+		xcall_await(call, WAIT_SEND, o->send_idle_ms);
 		conn_stream(call->conn);
 		break;
 	case WAIT_ANSWER:
-		call_fail(call, KIND_READ_TIMEOUT, "first_byte", "no answer within %lld ms",
-			  (long long)o->first_byte_ms);
+		xcall_fail(call, KIND_READ_TIMEOUT, "first_byte", "no answer within %lld ms",
+			   (long long)o->first_byte_ms);
 		break;
 	case WAIT_BODY:
-		call_fail(call, KIND_READ_TIMEOUT, call->head_seen ? "body" : "head",
-			  "the server fell silent for %lld ms", (long long)o->read_idle_ms);
+		xcall_fail(call, KIND_READ_TIMEOUT, call->head_seen ? "body" : "head",
+			   "the server fell silent for %lld ms", (long long)o->read_idle_ms);
 		break;
 	case WAIT_NOTHING:
 		break;
 	}
 }
 
-void call_fail(struct xcall *call, enum kind kind, const char *phase, const char *form, ...)
+void xcall_fail(struct xcall *call, enum kind kind, const char *phase, const char *form, ...)
 {
 	va_list ap;
 	if (call->failed || call->aborted)
@@ -89,13 +90,13 @@ static void on_sent(void *arg, bool all_of_head)
 		return; /* the answer is on its way already */
 	if (!all_of_head) {
 		if (call->wait != WAIT_ANSWER)
-			call_await(call, WAIT_SEND, call->timeouts.send_idle_ms);
+			xcall_await(call, WAIT_SEND, call->timeouts.send_idle_ms);
 	} else if (!call->streams) {
-		call_await(call, WAIT_ANSWER, call->timeouts.first_byte_ms);
+		xcall_await(call, WAIT_ANSWER, call->timeouts.first_byte_ms);
 	} else if (call->body.expect_continue) {
-		call_await(call, WAIT_CONTINUE, CONTINUE_WAIT_MS);
+		xcall_await(call, WAIT_CONTINUE, CONTINUE_WAIT_MS);
 	} else {
-		call_await(call, WAIT_SEND, call->timeouts.send_idle_ms);
+		xcall_await(call, WAIT_SEND, call->timeouts.send_idle_ms);
 		conn_stream(call->conn);
 	}
 }
@@ -122,7 +123,7 @@ static void on_may_continue(void *arg)
 	struct xcall *call = arg;
 	if (call->wait != WAIT_CONTINUE)
 		return;
-	call_await(call, WAIT_SEND, call->timeouts.send_idle_ms);
+	xcall_await(call, WAIT_SEND, call->timeouts.send_idle_ms);
 	conn_stream(call->conn);
 }
 
@@ -139,7 +140,7 @@ static void on_head(void *arg, const struct head *h)
 		return;
 	call->head_seen = true;
 	if (call->wait == WAIT_CONTINUE)
-		call_await(call, WAIT_BODY, call->timeouts.read_idle_ms);
+		xcall_await(call, WAIT_BODY, call->timeouts.read_idle_ms);
 	conn_place(call->conn)->said_idle_ms = h->keep_alive_ms;
 	struct xhead head = {.status = h->status,
 			     .minor = h->minor,
@@ -285,7 +286,7 @@ static struct xlimits with_defaults(struct xlimits l)
 	return l;
 }
 
-enum err call_init(struct xcall *call, const struct xreq *r)
+enum err xcall_init(struct xcall *call, const struct xreq *r)
 {
 	const char *why = "memory ran out";
 	enum err e = copy_texts(call, r);
@@ -303,7 +304,7 @@ enum err call_init(struct xcall *call, const struct xreq *r)
 	if (r->tls)
 		e = tlsctx_profile(call->x->tlsctx, &r->tls_options, &call->plan.profile, &why);
 	if (e == ERR_INVALID) {
-		call_fail(call, KIND_TLS_FAILED, "tls", "%s", why);
+		xcall_fail(call, KIND_TLS_FAILED, "tls", "%s", why);
 		return ERR_OK;
 	}
 	return e == ERR_OK ? find_key(call, r) : e;
@@ -320,9 +321,9 @@ static void attach(struct xcall *call, struct conn *c)
 		.limits = {call->limits.header_bytes, call->limits.header_fields, MAX_INTERIM}};
 	call->conn = c;
 	call->x->stats.busy++;
-	call_await(call, WAIT_SEND, call->timeouts.send_idle_ms);
+	xcall_await(call, WAIT_SEND, call->timeouts.send_idle_ms);
 	if (conn_send(c, &r, &hooks, call) != ERR_OK)
-		call_fail(call, KIND_LOCAL_RESOURCE, "send", "memory ran out");
+		xcall_fail(call, KIND_LOCAL_RESOURCE, "send", "memory ran out");
 }
 
 static void on_channel(void *arg, const struct channel *ch, enum kind kind, const char *phase,
@@ -333,7 +334,7 @@ static void on_channel(void *arg, const struct channel *ch, enum kind kind, cons
 	call->connector = NULL;
 	x->stats.connecting--;
 	if (ch == NULL) {
-		call_fail(call, kind, phase, "%.*s", (int)why.n, why.p);
+		xcall_fail(call, kind, phase, "%.*s", (int)why.n, why.p);
 		return;
 	}
 	struct conn *c;
@@ -343,7 +344,7 @@ static void on_channel(void *arg, const struct channel *ch, enum kind kind, cons
 	call->connect_ns = ch->connect_ns;
 	call->tls_ns = ch->tls_ns;
 	if (conn_open(x->conns, ch, &c) != ERR_OK) {
-		call_fail(call, KIND_LOCAL_RESOURCE, "connect", "memory ran out");
+		xcall_fail(call, KIND_LOCAL_RESOURCE, "connect", "memory ran out");
 		return;
 	}
 	conn_place(c)->born_ns = clock_mono_ns(x->clock);
@@ -354,11 +355,11 @@ static void connect_anew(struct xcall *call)
 {
 	if (connector_new(&call->x->connector, &call->plan, on_channel, call, &call->connector) !=
 	    ERR_OK) {
-		call_fail(call, KIND_LOCAL_RESOURCE, "connect", "memory ran out");
+		xcall_fail(call, KIND_LOCAL_RESOURCE, "connect", "memory ran out");
 		return;
 	}
 	call->x->stats.connecting++;
-	call_await(call, WAIT_CONNECT, call->timeouts.connect_ms);
+	xcall_await(call, WAIT_CONNECT, call->timeouts.connect_ms);
 	connector_start(call->connector);
 }
 
@@ -370,7 +371,7 @@ static bool may_use(const struct xcall *call, struct conn *c)
 	       connector_vet(call->plan.policy, call->plan.from_public, &ch->peer) == KIND_NONE;
 }
 
-void call_start(struct xcall *call)
+void xcall_start(struct xcall *call)
 {
 	struct engine *x = call->x;
 	struct conn *c = NULL;
@@ -405,7 +406,7 @@ static void leave_conn(struct xcall *call, bool complete)
 		conn_close(c);
 }
 
-void call_drop(struct xcall *call)
+void xcall_drop(struct xcall *call)
 {
 	if (call->connector != NULL)
 		call->x->stats.connecting--;
@@ -478,7 +479,7 @@ static bool retry(struct xcall *call)
 	call->body_at = 0;
 	call->body_begun = call->body_ended = false;
 	call->x->stats.retries++;
-	call_start(call);
+	xcall_start(call);
 	return true;
 }
 
@@ -499,13 +500,13 @@ static void check_conn(struct xcall *call)
 	case CONN_FAILED:
 		if (retry(call))
 			return;
-		call_fail(call, f.kind, f.phase, "%s", f.why);
+		xcall_fail(call, f.kind, f.phase, "%s", f.why);
 		end(call, false);
 		return;
 	}
 }
 
-void call_turn(struct xcall *call)
+void xcall_turn(struct xcall *call)
 {
 	if (call->aborted) {
 		engine_release(call->x, call);
@@ -514,7 +515,7 @@ void call_turn(struct xcall *call)
 	if (call->stalled && call->credit > 0 && !call->failed) {
 		call->stalled = false;
 		if (call->conn != NULL)
-			call_await(call, WAIT_BODY, call->timeouts.read_idle_ms);
+			xcall_await(call, WAIT_BODY, call->timeouts.read_idle_ms);
 		body_flush(call);
 	}
 	if (call->conn != NULL && !call->failed && !call->aborted)

@@ -90,7 +90,7 @@ struct xcall {
 
 /* ---- exchange_evhttp.c ---- */
 
-/* Asks for call_turn before the loop sleeps. */
+/* Asks for xcall_turn before the loop sleeps. */
 void engine_wake(struct engine *x, struct xcall *call);
 /* The call is over: its slot and memory go back. */
 void engine_release(struct engine *x, struct xcall *call);
@@ -98,16 +98,16 @@ void engine_release(struct engine *x, struct xcall *call);
 /* ---- evhttp_call.c ---- */
 
 /* Copies r. Errors: those of submit. */
-enum err call_init(struct xcall *call, const struct xreq *r);
-void call_start(struct xcall *call);
-void call_turn(struct xcall *call);
+enum err xcall_init(struct xcall *call, const struct xreq *r);
+void xcall_start(struct xcall *call);
+void xcall_turn(struct xcall *call);
 /* Ends as failed at its next turn; the first failure counts. */
-void call_fail(struct xcall *call, enum kind kind, const char *phase, const char *form, ...)
+void xcall_fail(struct xcall *call, enum kind kind, const char *phase, const char *form, ...)
 	__attribute__((format(printf, 4, 5)));
-void call_await(struct xcall *call, enum wait wait, int64_t ms);
+void xcall_await(struct xcall *call, enum wait wait, int64_t ms);
 /* Gives back all it holds but its memory. */
-void call_drop(struct xcall *call);
-void call_on_tick(struct tick *t);
+void xcall_drop(struct xcall *call);
+void xcall_on_tick(struct tick *t);
 
 /* ---- evhttp_call_body.c ---- */
 

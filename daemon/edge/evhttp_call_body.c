@@ -29,17 +29,17 @@ bool body_begin(struct xcall *call, const struct head *h)
 			e = decode_new(bytes_slice(&codings), &call->decode);
 	}
 	if (e == ERR_UNSUPPORTED)
-		call_fail(call, KIND_BODY_DECODE, "body",
-			  "the content coding \"%.*s\" is not understood",
-			  (int)(codings.n < 60 ? codings.n : 60), codings.p);
+		xcall_fail(call, KIND_BODY_DECODE, "body",
+			   "the content coding \"%.*s\" is not understood",
+			   (int)(codings.n < 60 ? codings.n : 60), codings.p);
 	else if (e != ERR_OK)
-		call_fail(call, KIND_LOCAL_RESOURCE, "body", "memory ran out");
+		xcall_fail(call, KIND_LOCAL_RESOURCE, "body", "memory ran out");
 	bytes_fini(&codings);
 	if (e == ERR_OK && call->decode == NULL && h->framing == FRAMING_LENGTH &&
 	    call->limits.body_bytes > 0 && h->length > (uint64_t)call->limits.body_bytes) {
-		call_fail(call, KIND_BODY_TOO_LARGE, "body",
-			  "the body has %llu bytes, the limit is %lld",
-			  (unsigned long long)h->length, (long long)call->limits.body_bytes);
+		xcall_fail(call, KIND_BODY_TOO_LARGE, "body",
+			   "the body has %llu bytes, the limit is %lld",
+			   (unsigned long long)h->length, (long long)call->limits.body_bytes);
 		return false;
 	}
 	return e == ERR_OK;
@@ -59,15 +59,15 @@ static bool deliver(struct xcall *call, const char *p, size_t n)
 	call->decoded_bytes += n;
 	if (limit > 0 && call->decoded_bytes > limit) {
 		call->decoded_bytes -= n;
-		call_fail(call, KIND_BODY_TOO_LARGE, "body",
-			  "the decoded body exceeds the limit of %llu bytes",
-			  (unsigned long long)limit);
+		xcall_fail(call, KIND_BODY_TOO_LARGE, "body",
+			   "the decoded body exceeds the limit of %llu bytes",
+			   (unsigned long long)limit);
 		return false;
 	}
 	if (is_bomb(call)) {
-		call_fail(call, KIND_BODY_TOO_LARGE, "body",
-			  "the body expands more than %u times when decoded",
-			  call->limits.decoded_per_wire);
+		xcall_fail(call, KIND_BODY_TOO_LARGE, "body",
+			   "the body expands more than %u times when decoded",
+			   call->limits.decoded_per_wire);
 		return false;
 	}
 	if (call->credit != SIZE_MAX)
@@ -79,7 +79,7 @@ static bool deliver(struct xcall *call, const char *p, size_t n)
 static bool stall(struct xcall *call)
 {
 	call->stalled = true;
-	call_await(call, WAIT_NOTHING, 0);
+	xcall_await(call, WAIT_NOTHING, 0);
 	return false;
 }
 
@@ -123,8 +123,8 @@ static bool take_coded(struct xcall *call, const char *p, size_t n, size_t *used
 		call->decode_more = made == cap;
 		moved = took > 0 || made > 0;
 		if (e != ERR_OK)
-			call_fail(call, e == ERR_NOMEM ? KIND_LOCAL_RESOURCE : KIND_BODY_DECODE,
-				  "body", "%s", decode_failure(e));
+			xcall_fail(call, e == ERR_NOMEM ? KIND_LOCAL_RESOURCE : KIND_BODY_DECODE,
+				   "body", "%s", decode_failure(e));
 		if (e != ERR_OK || (made > 0 && !deliver(call, call->x->scratch, made)))
 			break;
 	}
@@ -155,7 +155,7 @@ bool body_is_whole(struct xcall *call)
 {
 	if (call->decode == NULL || decode_finish(call->decode) == ERR_OK)
 		return true;
-	call_fail(call, KIND_BODY_DECODE, "body", "the coded body ends before it is complete");
+	xcall_fail(call, KIND_BODY_DECODE, "body", "the coded body ends before it is complete");
 	return false;
 }
 
@@ -223,8 +223,8 @@ enum err body_pull(void *arg, char *buf, size_t cap, size_t *ret_n)
 	else
 		e = pull_chunked(call, buf, cap, ret_n);
 	if (e == ERR_END && call->wait == WAIT_SEND)
-		call_await(call, WAIT_ANSWER, call->timeouts.first_byte_ms);
+		xcall_await(call, WAIT_ANSWER, call->timeouts.first_byte_ms);
 	else if (e == ERR_AGAIN && call->wait == WAIT_SEND)
-		call_await(call, WAIT_NOTHING, 0); /* our own source is slow, not the peer */
+		xcall_await(call, WAIT_NOTHING, 0); /* our own source is slow, not the peer */
 	return e;
 }

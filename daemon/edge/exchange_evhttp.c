@@ -81,7 +81,7 @@ static struct xcall *new_call(struct engine *x)
 	call->text = text;
 	call->x = x;
 	list_init(&call->turn);
-	tick_init(&call->tick, call_on_tick);
+	tick_init(&call->tick, xcall_on_tick);
 	return call;
 }
 
@@ -100,7 +100,7 @@ static void free_call(struct engine *x, struct xcall *call)
 void engine_release(struct engine *x, struct xcall *call)
 {
 	uint32_t slot = (uint32_t)call->id;
-	call_drop(call);
+	xcall_drop(call);
 	if (slot != 0) {
 		x->slot[slot - 1] = NULL;
 		if (slot - 1 < x->free_slot)
@@ -131,7 +131,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	while (!list_empty(&x->turn))
 		list_push_back(&now, list_pop_front(&x->turn));
 	while (!list_empty(&now))
-		call_turn(LIST_ENTRY(list_pop_front(&now), struct xcall, turn));
+		xcall_turn(LIST_ENTRY(list_pop_front(&now), struct xcall, turn));
 	pool_sweep(x->pool);
 }
 
@@ -154,7 +154,7 @@ static enum err op_submit(struct exchange *ex, const struct xreq *r, const struc
 	call->ev = *ev;
 	call->ctx = ctx;
 	call->submit_ns = clock_mono_ns(x->clock);
-	enum err e = call_init(call, r);
+	enum err e = xcall_init(call, r);
 	if (e == ERR_OK)
 		e = take_slot(x, call);
 	if (e != ERR_OK) {
@@ -162,7 +162,7 @@ static enum err op_submit(struct exchange *ex, const struct xreq *r, const struc
 		return e == ERR_TOO_LARGE ? ERR_INVALID : e;
 	}
 	*ret = call->id;
-	call_start(call);
+	xcall_start(call);
 	return ERR_OK;
 }
 
@@ -182,7 +182,7 @@ static void op_body_ready(struct exchange *ex, xcall_id id)
 	if (call == NULL || call->conn == NULL || call->failed)
 		return;
 	if (call->wait == WAIT_NOTHING && !call->stalled)
-		call_await(call, WAIT_SEND, call->timeouts.send_idle_ms);
+		xcall_await(call, WAIT_SEND, call->timeouts.send_idle_ms);
 	if (call->wait != WAIT_CONTINUE)
 		conn_stream(call->conn);
 }
