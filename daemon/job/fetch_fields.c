@@ -47,6 +47,29 @@ void fetch_clean_text(char *s)
 			*s = '?';
 }
 
+static bool wants_no_text(const struct field_table *t, const char *name)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (strcmp(t->field[i].name, name) == 0)
+			return t->field[i].type == FIELD_INT || t->field[i].type == FIELD_BOOL ||
+			       t->field[i].type == FIELD_NUMBER;
+	return false;
+}
+
+json_t *fetch_retype(const struct field_table *t, const char *name, json_t *v)
+{
+	if (!json_is_string(v) || json_string_length(v) > 32 || !wants_no_text(t, name))
+		return v;
+	json_t *read =
+		json_loadb(json_string_value(v), json_string_length(v), JSON_DECODE_ANY, NULL);
+	if (!json_is_number(read) && !json_is_boolean(read)) {
+		json_decref(read);
+		return v;
+	}
+	json_decref(v);
+	return read;
+}
+
 /* ---- names and values, as an object or as pairs ---- */
 
 /* One name and value wherever it stood; at: of the value. */

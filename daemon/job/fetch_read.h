@@ -68,5 +68,10 @@ enum err fetch_dump(struct fetch_reading *fr, const json_t *v, struct slice *ret
 /* Whether text has none of CR, LF, NUL and other control characters but TAB. */
 bool fetch_is_field_text(struct slice text);
 bool fetch_is_token(struct slice text);
+/*
+ * What a reference brought for a member that is a number, true or false may be the text of one (a
+ * variable of the command line always is): then it is made one. Takes v's reference.
+ */
+json_t *fetch_retype(const struct field_table *t, const char *name, json_t *v);
 /* What a stranger wrote must not end a line: controls become question marks, in place. */
 void fetch_clean_text(char *cstr);

@@ -137,7 +137,10 @@ enum err fetch_render_json(const json_t *v, const struct interp_env *env,
 	     it = json_object_iter_next(object, it)) {
 		const char *name = json_object_iter_key(it);
 		json_t *member;
-		err = render_member(name, json_object_iter_value(it), env, last, &member, e);
+		const json_t *written = json_object_iter_value(it);
+		err = render_member(name, written, env, last, &member, e);
+		if (err == ERR_OK && member != written)
+			member = fetch_retype(&fetch_table, name, member);
 		if (err == ERR_OK && json_object_set_new_nocheck(made, name, member) != 0)
 			err = ERR_NOMEM;
 	}

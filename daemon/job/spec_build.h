@@ -100,7 +100,8 @@ struct task_draft {
 	const json_t *verb[VERB_COUNT];
 	const json_t *when, *finally, *catch, *timeout, *retry, *with, *tag;
 	const char *id;
-	const json_t *min_ok, *stagger;
+	int64_t min_ok; /* -1: not said */
+	const json_t *stagger;
 };
 extern const struct field_table spec_task_table;
 

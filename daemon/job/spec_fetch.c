@@ -267,8 +267,16 @@ enum err spec_read_fetch_defaults(struct spec_build *b, const json_t *v, const s
 {
 	struct fetch_reading fr = {
 		.a = b->a, .rd = &b->rd, .defaults = ret, .is_defaults = true, .checks_url = true};
+	struct interp_error why = {.err = ERR_NOMEM};
 	const json_t *fixed;
 	enum err e = spec_read_fixed(b, v, at, &fixed);
+	if (e == ERR_OK && fixed != v) {
+		json_t *made;
+		if (fetch_render_json(v, &b->w->vars_env, NULL, &made, &why) != ERR_OK)
+			return fail_interp(b, at, &why);
+		fixed = made;
+		e = spec_keep(b, made);
+	}
 	if (e == ERR_OK)
 		e = fetch_read(&fr, fixed, at, ret);
 	if (e == ERR_INVALID)

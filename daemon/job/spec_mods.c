@@ -61,10 +61,9 @@ enum err spec_read_retry(struct spec_build *b, const json_t *v, const struct fie
 				.backoff_ms = defaults->backoff_ms,
 				.max_ms = defaults->max_ms};
 	const struct fields_at on_at = spec_at(at, "on");
-	const json_t *fixed;
-	enum err e = spec_read_fixed(b, v, at, &fixed);
-	if (e == ERR_OK)
-		e = fields_read(&b->rd, &spec_retry_table, fixed, at, &d, NULL);
+	enum err e = spec_read_fields(b, &spec_retry_table, v, at, &d, NULL);
+	if (e == ERR_OK && d.on != NULL)
+		e = spec_read_fixed(b, d.on, &on_at, &d.on);
 	if (e != ERR_OK)
 		return e;
 	*ret = *defaults;

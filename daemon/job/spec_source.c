@@ -54,6 +54,22 @@ static enum err fail(const struct reading *r, const char *member, const char *wh
 
 /* ---- values ---- */
 
+/* A whole number, or the text of one: variables of the command line are texts. */
+static bool read_whole(const json_t *v, int64_t *ret)
+{
+	struct slice text = spec_text_of(v);
+	bool is_negative = text.n > 0 && text.p[0] == '-';
+	uint64_t n;
+	*ret = json_integer_value(v);
+	if (!json_is_string(v))
+		return json_is_integer(v);
+	if (units_u64((struct slice){text.p + is_negative, text.n - is_negative}, &n) != ERR_OK ||
+	    n > INT64_MAX)
+		return false;
+	*ret = is_negative ? -(int64_t)n : (int64_t)n;
+	return true;
+}
+
 enum err spec_range_read(const json_t *v, struct spec_range *ret, char sentence[128])
 {
 	int64_t part[3] = {0, 0, 1};
@@ -62,9 +78,7 @@ enum err spec_range_read(const json_t *v, struct spec_range *ret, char sentence[
 	if (n != 2 && n != 3)
 		return ERR_INVALID;
 	for (size_t i = 0; i < n; i++) {
-		const json_t *p = json_array_get(v, i);
-		part[i] = json_integer_value(p);
-		if (!json_is_integer(p))
+		if (!read_whole(json_array_get(v, i), &part[i]))
 			return ERR_INVALID;
 	}
 	if (part[2] == 0) {

@@ -48,8 +48,8 @@ static const struct field task_field[] = {
 	F_CUSTOM("with", TD, with, spec_keep_json, REF("with"), OPT, "held while the task runs"),
 	F_STRING("id", TD, id, 1, INTERP_MAX_NAME, OPT, "what later tasks call its value"),
 	F_JSON("tag", TD, tag, OPT, "comes back in its results"),
-	F_CUSTOM("min_ok", TD, min_ok, spec_keep_json, "{\"type\":\"integer\",\"minimum\":0}", OPT,
-		 "gather: fails below so many successes"),
+	F_INT("min_ok", TD, min_ok, 0, SPEC_MAX_NODES, OPT,
+	      "gather: fails below so many successes"),
 	F_CUSTOM("stagger", TD, stagger, spec_keep_json, REF("duration"), OPT,
 		 "any: starts the next after so long"),
 };
@@ -98,17 +98,12 @@ static enum err read_beside(struct spec_build *b, const struct task_draft *d,
 			    const struct fields_at *at, struct node *n)
 {
 	const struct fields_at min_at = spec_at(at, "min_ok"), stagger_at = spec_at(at, "stagger");
-	if (d->min_ok != NULL) {
-		const json_t *v;
+	if (d->min_ok >= 0) {
 		if (n->verb != VERB_GATHER)
 			return fields_fail(&b->rd, at, "min_ok",
 					   "\"min_ok\" belongs to gather, or inside each");
-		enum err e = spec_read_fixed(b, d->min_ok, &min_at, &v);
-		if (e != ERR_OK)
-			return e;
-		n->u.gather.min_ok = json_integer_value(v);
-		if (!json_is_integer(v) || n->u.gather.min_ok < 0 ||
-		    n->u.gather.min_ok > n->n_child)
+		n->u.gather.min_ok = d->min_ok;
+		if (d->min_ok > n->n_child)
 			return fields_fail(&b->rd, &min_at, NULL,
 					   "min_ok must be 0 to %u, the number of tasks",
 					   n->n_child);
@@ -140,7 +135,7 @@ static enum err read_inner(struct spec_build *b, const struct task_draft *d,
 static enum err read_object(struct spec_build *b, const json_t *v, const struct fields_at *at,
 			    struct node *n)
 {
-	struct task_draft d = {.id = NULL};
+	struct task_draft d = {.min_ok = -1};
 	const struct fields_at tag_at = spec_at(at, "tag");
 	enum err e = spec_read_fields(b, &spec_task_table, v, at, &d, NULL);
 	if (e == ERR_OK)

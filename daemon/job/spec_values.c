@@ -1,6 +1,7 @@
 /*
  * spec_values -- strings and trees in which references may stand.
  */
+#include "job/fetch_read.h"
 #include "job/spec_build.h"
 #include "model/pointer.h"
 
@@ -217,12 +218,16 @@ static enum err fix_plain(struct spec_build *b, const struct field_table *t, con
 	     it = json_object_iter_next(object, it)) {
 		const char *name = json_object_iter_key(it);
 		const struct fields_at here = spec_at(at, name);
-		const json_t *member = json_object_iter_value(it);
+		const json_t *written = json_object_iter_value(it), *member = written;
 		enum err e = ERR_OK;
 		if (is_plain(t, name))
-			e = spec_read_fixed(b, member, &here, &member);
-		if (e == ERR_OK &&
-		    json_object_set_nocheck(made, name, (json_t *)(uintptr_t)member) != 0)
+			e = spec_read_fixed(b, written, &here, &member);
+		if (e != ERR_OK)
+			return e;
+		json_t *kept = json_incref((json_t *)(uintptr_t)member);
+		if (member != written)
+			kept = fetch_retype(t, name, kept);
+		if (json_object_set_new_nocheck(made, name, kept) != 0)
 			e = ERR_NOMEM;
 		if (e != ERR_OK)
 			return e;

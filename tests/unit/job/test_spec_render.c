@@ -196,6 +196,38 @@ START_TEST(variables_are_replaced_while_parsing)
 }
 END_TEST
 
+/* All that --var can give is text. */
+START_TEST(text_of_a_number_will_do_where_a_number_must_stand)
+{
+	struct job_spec *s = must_parse(
+		"{'priority':'${n}','durable':'${no}','defaults':{'fetch':{'max_redirects':'${m2}'}"
+		","
+		"'retry':{'attempts':'${n}'}},'run':{'sequence':[{'each':{'in':{'range':['"
+		"0',"
+		"'${n}','${m}']},'concurrency':'${n}','do':{'emit':1}},'retry':{'attempts':'${n}'}}"
+		","
+		"{'gather':[{'sleep':0},{'sleep':0}],'min_ok':'${one}'},{'fetch':{'url':'http://h/"
+		"',"
+		"'max_redirects':'${n}','follow':'${no}','body':'${n}','method':'${n}'}}]}}",
+		"{'n':'7','m':'-1','m2':'3','no':'false','one':'1'}");
+	ck_assert_int_eq(s->fetch_defaults.max_redirects, 3);
+	ck_assert_int_eq(s->retry_defaults.attempts, 7);
+	const struct node *each = s->root->child[0];
+	ck_assert_int_eq(s->priority, 7);
+	ck_assert(!s->durable);
+	ck_assert_int_eq(each->u.each.concurrency, 7);
+	ck_assert_int_eq(each->u.each.in.range.to, 7);
+	ck_assert_int_eq(each->u.each.in.range.step, -1);
+	ck_assert_int_eq(each->retry->attempts, 7);
+	ck_assert_int_eq(s->root->child[1]->u.gather.min_ok, 1);
+	const struct fetch_spec *f = s->root->child[2]->u.fetch.fixed;
+	ck_assert_int_eq(f->max_redirects, 7);
+	ck_assert(!f->follow);
+	ck_assert(slice_is(f->body, "7") && slice_is(f->method, "7"));
+	job_spec_unref(s);
+}
+END_TEST
+
 START_TEST(variables_and_items_mix)
 {
 	struct job_spec *s =
@@ -258,7 +290,7 @@ START_TEST(variables_that_cannot_be_are_refused)
 	vars_fail("{'run':'http://h/'}", "[1]", "variables must be an object of at most 1000");
 	vars_fail("{'run':{'fetch':'http://h/','id':'v'}}", "{'v':1}",
 		  "\"v\" is the name of a variable of this job");
-	vars_fail("{'priority':'${p}','run':'http://h/'}", "{'p':'5'}",
+	vars_fail("{'priority':'${p}','run':'http://h/'}", "{'p':'five'}",
 		  "priority must be a whole number");
 	vars_fail("{'run':{'emit':'${who}'}}", "{'whom':1}",
 		  "nothing is called ${who} here; did you mean ${whom}?");
@@ -367,6 +399,7 @@ static Suite *render_suite(void)
 	tcase_add_test(tc, whole_item_may_be_a_fetch_object);
 	tcase_add_test(tc, what_a_run_brings_is_checked_like_what_was_written);
 	tcase_add_test(tc, variables_are_replaced_while_parsing);
+	tcase_add_test(tc, text_of_a_number_will_do_where_a_number_must_stand);
 	tcase_add_test(tc, variables_and_items_mix);
 	tcase_add_test(tc, duration_that_turns_out_to_be_none_is_told);
 	tcase_add_test(tc, variables_that_cannot_be_are_refused);
