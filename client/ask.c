@@ -83,6 +83,27 @@ enum status ask(struct muster *m, const char *method, json_t *params, json_t **r
 	return STATUS_NO_DAEMON;
 }
 
+enum status ask_pages(struct muster *m, const char *method, const char *list, json_t **ret)
+{
+	json_t *all = json_array(), *page = NULL, *next = NULL;
+	enum status s = STATUS_OK;
+	do {
+		json_t *params = next != NULL ? json_pack("{s:O}", "after", next) : NULL;
+		json_decref(page);
+		page = NULL;
+		s = ask(m, method, params, &page);
+		if (s == STATUS_OK)
+			json_array_extend(all, json_object_get(page, list));
+		next = json_object_get(page, "next");
+	} while (s == STATUS_OK && json_is_integer(next));
+	json_decref(page);
+	if (s == STATUS_OK)
+		*ret = all;
+	else
+		json_decref(all);
+	return s;
+}
+
 enum status ask_print(const struct bytes *text)
 {
 	size_t done = 0;

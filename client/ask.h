@@ -19,6 +19,11 @@ enum status ask_open_at(const struct args *a, const char *address, struct muster
  * On failure says why. timeout 30 s beyond what params ask to wait.
  */
 enum status ask(struct muster *m, const char *method, json_t *params, json_t **ret);
+/*
+ * A list that comes page by page: the member `list` of all pages, as one array (the caller's). The
+ * next page is asked for with `after`, which is what the last one called "next".
+ */
+enum status ask_pages(struct muster *m, const char *method, const char *list, json_t **ret);
 /* Says why a call failed, and what that means for the exit. */
 enum status ask_failed(const struct muster *m, const char *method, enum muster_status s,
 		       const struct muster_reply *r);

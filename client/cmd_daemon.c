@@ -40,17 +40,17 @@ static enum status show(const struct args *a, const struct row *w, const json_t 
 	const struct render r = {.first = actor_columns,
 				 .has_colours = say_has_colours(STDOUT_FILENO)};
 	struct bytes text = {.limit = 0};
-	const json_t *list = w->list != NULL ? json_object_get(answer, w->list) : NULL;
+	const char *restart = json_string_value(json_object_get(answer, "needs_restart"));
 	if (args_has(a, OPTION_JSON))
 		return ask_print_json(answer);
-	if (list == NULL && json_is_array(answer))
-		list = answer;
 	if (w->done != NULL)
 		bytes_printf(&text, "%s\n", w->done);
-	else if (list != NULL)
-		render_table(&text, &r, list, "nothing");
+	else if (w->list != NULL)
+		render_table(&text, &r, answer, "nothing");
 	else
 		render_object(&text, &r, answer);
+	if (restart != NULL && restart[0] != '\0')
+		bytes_printf(&text, "in force only after a restart: %s\n", restart);
 	enum status s = ask_print(&text);
 	bytes_fini(&text);
 	return s;
@@ -85,7 +85,8 @@ int command_daemon(const struct args *a)
 		s = ping(a, m);
 	} else if (s == STATUS_OK) {
 		const struct row *w = find_row(a->command);
-		s = ask(m, w->method, NULL, &answer);
+		s = w->list != NULL ? ask_pages(m, w->method, w->list, &answer)
+				    : ask(m, w->method, NULL, &answer);
 		if (s == STATUS_OK)
 			s = show(a, w, answer);
 		json_decref(answer);

@@ -55,9 +55,9 @@ int command_jobs(const struct args *a)
 	json_t *answer = NULL;
 	enum status s = ask_open(a, &m);
 	if (s == STATUS_OK)
-		s = ask(m, "job.list", NULL, &answer);
+		s = ask_pages(m, "job.list", "jobs", &answer);
 	if (s == STATUS_OK)
-		s = show_rows(a, json_is_array(answer) ? answer : json_object_get(answer, "jobs"));
+		s = show_rows(a, answer);
 	json_decref(answer);
 	muster_close(m);
 	return (int)s;

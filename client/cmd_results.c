@@ -64,25 +64,54 @@ static bool print_piece(void *ctx, struct slice piece)
 	return true;
 }
 
-static int print_body(struct session *s, const struct args *a)
+/* Hands the body of a line to where the user wants it. */
+static int put_body(struct session *s, const struct args *a, const struct body *b)
 {
-	const struct body b = {
-		.job = slice_of(a->arg.v[0]), .seq = slice_of(a->arg.v[1]), .is_stored = true};
 	const char *path = args_text(a, OPTION_OUTPUT);
-	struct bytes written = {.limit = 0};
+	struct printing p = {.fd = STDOUT_FILENO};
 	if (path != NULL) {
 		const struct bodies where = {.path = path, .is_file = true};
-		int status = (int)bodies_write(&where, s, &b, &written);
+		struct bytes written = {.limit = 0};
+		int status = (int)bodies_write(&where, s, b, &written);
 		bytes_fini(&written);
 		return status;
 	}
-	struct printing p = {.fd = STDOUT_FILENO};
-	int status = (int)bodies_read(s, &b, print_piece, &p);
+	int status = (int)bodies_read(s, b, print_piece, &p);
 	if (p.error != 0) {
 		say("cannot write to standard output: %s", strerror(p.error));
 		status = STATUS_FAILED;
 	}
 	return status;
+}
+
+/* The body stands in the result's line, or the line names it. */
+static int print_body(struct session *s, const struct args *a, uint64_t seq)
+{
+	struct bytes params = {.limit = 0}, text = {.limit = 0};
+	struct muster_reply r;
+	struct slice results, line, name;
+	struct jsonscan_iter it;
+	struct body b;
+	enum status status;
+	bytes_printf(&params, "{\"job\":\"%s\",\"after\":%llu,\"max\":1,\"wait_ms\":0}",
+		     a->arg.v[0], (unsigned long long)seq - 1);
+	enum muster_status ms = session_call(s, "job.results", bytes_cstr(&params), &r, &status);
+	if (ms == MUSTER_REFUSED)
+		status = ask_failed(s->m, "job.results", ms, &r);
+	if (ms == MUSTER_OK)
+		bytes_add(&text, r.result, r.n_result); /* the next call would end it */
+	int result = (int)status;
+	if (ms == MUSTER_OK && jsonscan_member(bytes_slice(&text), "results", &results) &&
+	    jsonscan_items(results, &it) == ERR_OK && jsonscan_next_item(&it, &line) &&
+	    lines_find_body(line, &b, &name) && slice_is(b.seq, a->arg.v[1])) {
+		result = put_body(s, a, &b);
+	} else if (ms == MUSTER_OK) {
+		say("result %s of job %s has no body", a->arg.v[1], a->arg.v[0]);
+		result = STATUS_FAILED;
+	}
+	bytes_fini(&params);
+	bytes_fini(&text);
+	return result;
 }
 
 int command_body(const struct args *a)
@@ -92,13 +121,13 @@ int command_body(const struct args *a)
 	uint64_t seq;
 	if (!is_job_name(a->arg.v[0]))
 		return STATUS_USAGE;
-	if (jsonscan_u64(slice_of(a->arg.v[1]), &seq) != ERR_OK) {
+	if (jsonscan_u64(slice_of(a->arg.v[1]), &seq) != ERR_OK || seq == 0) {
 		say("SEQ is the number in a result line, not \"%s\"", a->arg.v[1]);
 		return STATUS_USAGE;
 	}
 	int result = (int)ask_open(a, &s.m);
 	if (result == STATUS_OK)
-		result = print_body(&s, a);
+		result = print_body(&s, a, seq);
 	muster_close(s.m);
 	return result;
 }

@@ -26,9 +26,11 @@ static void read_waiting(struct slice raw, struct lines_head *h)
 {
 	struct bytes b = {.limit = 0};
 	struct slice key;
+	if (jsonscan_u64(raw, &h->waiting) == ERR_OK)
+		return;
 	if (jsonscan_string(raw, &b) == ERR_OK ||
 	    (jsonscan_member(raw, "key", &key) && jsonscan_string(key, &b) == ERR_OK))
-		snprintf(h->waiting, sizeof(h->waiting), "%s", bytes_cstr(&b));
+		snprintf(h->waiting_for, sizeof(h->waiting_for), "%s", bytes_cstr(&b));
 	bytes_fini(&b);
 }
 
@@ -115,8 +117,7 @@ static void plain_member(struct slice line, const char *name, struct slice *ret)
 		*ret = (struct slice){raw.p + 1, raw.n - 2};
 }
 
-/* Finds the body a line holds or names; false if it has none. */
-static bool find_body(struct slice line, struct body *b, struct slice *ret_name)
+bool lines_find_body(struct slice line, struct body *b, struct slice *ret_name)
 {
 	struct jsonscan_iter it;
 	struct slice name, value;
@@ -236,7 +237,7 @@ static enum status work_on(struct lines *l, struct slice line)
 {
 	struct body b;
 	struct slice name = {NULL, 0};
-	bool has_body = find_body(line, &b, &name);
+	bool has_body = lines_find_body(line, &b, &name);
 	if (l->mode == LINES_BODIES) {
 		tell_failure(line);
 		return has_body ? bodies_read(l->session, &b, print_piece, l) : STATUS_OK;

@@ -36,10 +36,13 @@ struct lines {
 struct lines_head {
 	uint64_t next, total, ok, failed, cancelled;
 	bool done;
-	char waiting[160]; /* the key it waits for, or "" */
+	uint64_t waiting;      /* started, but held by a limit or in back-off */
+	char waiting_for[160]; /* the key, or "" */
 };
 
 void lines_fini(struct lines *l);
+/* Finds the body a line holds or names, and the name of its member; false if it has none. */
+bool lines_find_body(struct slice line, struct body *ret, struct slice *ret_name);
 /* Takes a reply's result. INVALID if it is not one. */
 enum err lines_take(struct lines *l, struct slice result, struct lines_head *ret);
 /*

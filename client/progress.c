@@ -49,8 +49,10 @@ static void add_text(const struct progress *p, int64_t now_ms, struct bytes *out
 		units_add_elapsed(out, (int64_t)((double)(h->total - done) / per_s * 1000));
 		bytes_add_str(out, " left");
 	}
-	if (h->waiting[0] != '\0')
-		bytes_printf(out, ", waiting for %s", h->waiting);
+	if (h->waiting != 0)
+		bytes_printf(out, ", %llu waiting", (unsigned long long)h->waiting);
+	if (h->waiting_for[0] != '\0')
+		bytes_printf(out, ", waiting for %s", h->waiting_for);
 }
 
 void progress_draw(struct progress *p, int64_t now_ms, bool must)
