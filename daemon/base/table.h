@@ -36,6 +36,7 @@ uint64_t siphash13(const uint64_t seed[2], const void *p, size_t n);
 
 /* The body may remove the current entry, not add. */
 #define TABLE_EACH(it, t)                                                                          \
-	for (struct table_entry *it = (t)->entry, *it##_end = (t)->entry + (t)->n_entry;           \
+	for (struct table_entry *it = (t)->entry,                                                  \
+				*it##_end = it == NULL ? NULL : it + (t)->n_entry;                 \
 	     it != it##_end; it++)                                                                 \
 		if (it->value != NULL)
