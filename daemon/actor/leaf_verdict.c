@@ -232,22 +232,6 @@ static json_t *body_json(const struct fetch *f)
 	return json_loadb(d->body.p, d->body.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 }
 
-/* The result as others see it by ${id}: the line, and `json`. */
-static void set_value(struct fetch *f, const struct result_record *rec, json_t *doc)
-{
-	struct bytes text = BYTES_LIMIT(4 * VALUE_BYTES);
-	struct result_record whole = *rec;
-	whole.select = 0;
-	if (result_add(&text, &whole) == ERR_OK) {
-		json_t *v = json_loadb(text.p, text.n, JSON_ALLOW_NUL, NULL);
-		if (v != NULL && doc != NULL)
-			json_object_set(v, "json", doc);
-		json_decref(f->leaf.task->out.value);
-		f->leaf.task->out.value = v;
-	}
-	bytes_fini(&text);
-}
-
 /* An item that is not even a fetch: what was given stands for its URL if it is a plain string. */
 static struct slice item_url(const struct task *t)
 {
@@ -277,12 +261,11 @@ void fetch_tell(act_self *self, struct fetch *f)
 	rec.n_history = f->n_history;
 	if (t->wants_value || line_needs_doc(t))
 		doc = body_json(f);
-	if (t->wants_value)
-		set_value(f, &rec, doc);
 	struct line_about about = {.rec = &rec,
 				   .header = (const struct cond_header *)(const void *)header,
 				   .n_header = rec.n_header,
 				   .doc = doc,
+				   .is_value = t->wants_value,
 				   .fetch = f->spec};
 	line_tell(self, t, &about, &f->wait);
 	json_decref(doc);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define VALUE_BYTES (4u << 20)
+
 static enum results_class class_of(const struct outcome *o)
 {
 	if (outcome_is_ok(o))
@@ -113,6 +115,22 @@ static void write_line(struct task *t, struct result_record *rec, enum results_c
 	}
 }
 
+/* The result as others see it by ${id}: the line, and `json`. */
+static void set_value(struct task *t, const struct line_about *about)
+{
+	struct bytes text = BYTES_LIMIT(VALUE_BYTES);
+	struct result_record whole = *about->rec;
+	whole.select = 0;
+	if (result_add(&text, &whole) == ERR_OK) {
+		json_t *v = json_loadb(text.p, text.n, JSON_ALLOW_NUL, NULL);
+		if (v != NULL && about->doc != NULL)
+			json_object_set(v, "json", (json_t *)(uintptr_t)about->doc);
+		json_decref(t->out.value);
+		t->out.value = v;
+	}
+	bytes_fini(&text);
+}
+
 /* ---- what goes with it ---- */
 
 static void remember(struct task *t)
@@ -151,6 +169,8 @@ void line_tell(act_self *self, struct task *t, struct line_about *about,
 		write_line(t, rec, c);
 	else
 		results_count(t->env->results, c);
+	if (about->is_value)
+		set_value(t, about);
 	remember(t);
 	bytes_fini(&tag);
 	bytes_fini(&error);

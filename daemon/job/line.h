@@ -21,6 +21,7 @@ struct line_about {
 	const struct cond_header *header;
 	size_t n_header;
 	const json_t *doc;		/* the body as JSON if something looks at it; NULL: none */
+	bool is_value;			/* the line, with the body as `json`, is the task's value */
 	const struct fetch_spec *fetch; /* its own tag goes before the node's; may be NULL */
 };
 

@@ -3,7 +3,7 @@
  * answer by the path of the URL. The "durable" store outlives the rest, so that a test can drop
  * everything but it and begin anew.
  *
- *	/ok…  200 after 10 ms     /status/N  N     /slow/N  200 after N ms     /hang  never
+ *	/ok…  200 after 10 ms     /status/N, /sN  N     /slow/N  200 after N ms     /hang  never
  *	/flaky/N  503 N times, then 200     /to/PATH  302 to PATH     /json  200 {"a":{"b":[1,2]}}
  */
 #pragma once
@@ -159,7 +159,7 @@ static inline void decide(struct server *s, struct served *v, struct slice targe
 	*after = 10 * MS;
 	v->status = 200;
 	bytes_add_str(&v->body, "hello");
-	if (sscanf(path, "/status/%d", &n) == 1)
+	if (sscanf(path, "/status/%d", &n) == 1 || sscanf(path, "/s%d", &n) == 1)
 		v->status = n;
 	else if (sscanf(path, "/slow/%d", &n) == 1)
 		*after = n * MS;
@@ -492,7 +492,9 @@ static inline json_t *all_results(struct job_world *jw, uint64_t job)
 		if (is_done)
 			return all;
 	}
-	ck_abort_msg("the job does not end");
+	struct asked *why = ask_job(jw, call_of(job, JOB_CALL_EXPLAIN));
+	await_answer(jw, why, 1000 * MS);
+	ck_abort_msg("the job does not end: %s", bytes_cstr(&why->body));
 	return NULL;
 }
 
