@@ -68,6 +68,9 @@ enum err spec_read_value(struct spec_build *b, const json_t *v, const struct fie
 /* A tree where only variables may stand: *ret is without references. */
 enum err spec_read_fixed(struct spec_build *b, const json_t *v, const struct fields_at *at,
 			 const json_t **ret);
+/* A condition, in whose comparisons references may stand: cond_holds_in. */
+enum err spec_read_cond(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			enum cond_use use, const struct cond **ret);
 enum err spec_read_pointer(struct spec_build *b, const char *text, const struct fields_at *at,
 			   struct slice *ret);
 /* Takes the reference; the tree lives as long as the spec. */

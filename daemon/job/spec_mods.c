@@ -184,11 +184,8 @@ static enum err read_catch(struct spec_build *b, const json_t *v, const struct f
 static enum err read_when(struct spec_build *b, const json_t *v, const struct fields_at *at,
 			  struct node *n)
 {
-	const json_t *fixed;
 	enum cond_use use = b->item != NULL ? COND_WHEN_ITEM : COND_WHEN;
-	enum err e = spec_read_fixed(b, v, at, &fixed);
-	if (e == ERR_OK)
-		e = cond_parse(b->a, fixed, use, &b->rd, at, &n->when);
+	enum err e = spec_read_cond(b, v, at, use, &n->when);
 	return e == ERR_OK ? spec_check_of(b, n->when, at) : e;
 }
 

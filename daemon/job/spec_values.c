@@ -247,6 +247,17 @@ enum err spec_read_fields(struct spec_build *b, const struct field_table *t, con
 	return e != ERR_OK ? e : fields_read(&b->rd, t, made, at, out, ret_seen);
 }
 
+enum err spec_read_cond(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			enum cond_use use, const struct cond **ret)
+{
+	struct spec_value value;
+	enum err e = spec_read_value(b, v, at, &value);
+	if (e != ERR_OK)
+		return e;
+	return cond_parse_refs(b->a, value.json, use, &b->rd, at,
+			       value.has_refs ? value.last : NULL, ret);
+}
+
 enum err spec_read_pointer(struct spec_build *b, const char *text, const struct fields_at *at,
 			   struct slice *ret)
 {

@@ -87,13 +87,9 @@ static enum err read_where(struct spec_build *b, const struct each_draft *d,
 			   const struct fields_at *at, struct each_spec *ret)
 {
 	const struct fields_at here = spec_at(at, "where");
-	const json_t *fixed;
 	if (d->where == NULL)
 		return ERR_OK;
-	enum err e = spec_read_fixed(b, d->where, &here, &fixed);
-	if (e == ERR_OK)
-		e = cond_parse(b->a, fixed, COND_ITEM, &b->rd, &here, &ret->where);
-	return e;
+	return spec_read_cond(b, d->where, &here, COND_ITEM, &ret->where);
 }
 
 /* How many items there will be, where that is known. */

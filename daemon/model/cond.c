@@ -15,6 +15,7 @@ struct asked {
 	const struct cond_input *in;
 	cond_of answer;
 	void *ctx;
+	const struct interp_env *env; /* for references; NULL: they have no values */
 };
 
 static bool holds(const struct cond *c, const struct asked *who);
@@ -60,19 +61,63 @@ static bool is_equal(const json_t *v, const json_t *want)
 	return json_equal(v, want) == 1;
 }
 
-static bool pointer_holds(const struct cond_test *t, const struct cond_input *in)
+/* What one pointer is compared with; NULL: not asked. */
+struct wanted {
+	const json_t *equal, *lt, *gt;
+	struct slice glob; /* p == NULL: not asked */
+};
+
+static bool value_holds(const json_t *v, const struct wanted *w)
+{
+	if (w->equal != NULL && !is_equal(v, w->equal))
+		return false;
+	if (w->lt != NULL && !is_ordered(v, w->lt, -1))
+		return false;
+	if (w->gt != NULL && !is_ordered(v, w->gt, 1))
+		return false;
+	return w->glob.p == NULL || (json_is_string(v) && glob_match(w->glob, text_of(v), false));
+}
+
+/* NULL stays NULL; false: a reference in it has no value. */
+static bool replace(const struct cond_test *t, const struct asked *who, const json_t **v,
+		    json_t **ret_made)
+{
+	struct interp_error e;
+	if (*v == NULL)
+		return true;
+	if (interp_render_json(*v, who->env, t->u.pointer.last, ret_made, &e) != ERR_OK)
+		return false;
+	*v = *ret_made;
+	return true;
+}
+
+static bool value_holds_with_refs(const json_t *v, const struct cond_test *t,
+				  const struct asked *who)
+{
+	json_t *made[4] = {NULL, NULL, NULL, NULL};
+	const json_t *match = t->u.pointer.match;
+	struct wanted w = {t->u.pointer.equal, t->u.pointer.lt, t->u.pointer.gt, {NULL, 0}};
+	bool holds = replace(t, who, &w.equal, &made[0]) && replace(t, who, &w.lt, &made[1]) &&
+		     replace(t, who, &w.gt, &made[2]) && replace(t, who, &match, &made[3]);
+	if (holds && match != NULL) {
+		w.glob = text_of(match);
+		holds = json_is_string(match);
+	}
+	holds = holds && value_holds(v, &w);
+	for (size_t i = 0; i < 4; i++)
+		json_decref(made[i]);
+	return holds;
+}
+
+static bool pointer_holds(const struct cond_test *t, const struct cond_input *in,
+			  const struct asked *who)
 {
 	const json_t *v = in->doc != NULL ? pointer_get(in->doc, t->u.pointer.at) : NULL;
+	const struct wanted w = {t->u.pointer.equal, t->u.pointer.lt, t->u.pointer.gt,
+				 t->u.pointer.glob};
 	if (v == NULL)
 		return false;
-	if (t->u.pointer.equal != NULL && !is_equal(v, t->u.pointer.equal))
-		return false;
-	if (t->u.pointer.lt != NULL && !is_ordered(v, t->u.pointer.lt, -1))
-		return false;
-	if (t->u.pointer.gt != NULL && !is_ordered(v, t->u.pointer.gt, 1))
-		return false;
-	return t->u.pointer.glob.p == NULL ||
-	       (json_is_string(v) && glob_match(t->u.pointer.glob, text_of(v), false));
+	return t->u.pointer.has_refs ? value_holds_with_refs(v, t, who) : value_holds(v, &w);
 }
 
 static bool header_holds(const struct cond_test *t, const struct cond_input *in)
@@ -110,7 +155,7 @@ static bool plain_test_holds(const struct cond_test *t, const struct asked *who)
 	if (!ask(who, &in))
 		return false;
 	if (t->kind == COND_TEST_POINTER)
-		return pointer_holds(t, &in);
+		return pointer_holds(t, &in, who);
 	if (!in.has_result)
 		return false;
 	if (t->kind == COND_TEST_STATUS)
@@ -151,11 +196,18 @@ static bool holds(const struct cond *c, const struct asked *who)
 	return true;
 }
 
-bool cond_holds(const struct cond *c, const struct cond_input *in, cond_of of, void *ctx)
+bool cond_holds_in(const struct cond *c, const struct cond_input *in, cond_of of, void *ctx,
+		   const struct interp_env *env)
 {
 	const struct cond_input nothing = {.has_result = false};
-	const struct asked who = {.in = in != NULL ? in : &nothing, .answer = of, .ctx = ctx};
+	const struct asked who = {
+		.in = in != NULL ? in : &nothing, .answer = of, .ctx = ctx, .env = env};
 	return holds(c, &who);
+}
+
+bool cond_holds(const struct cond *c, const struct cond_input *in, cond_of of, void *ctx)
+{
+	return cond_holds_in(c, in, of, ctx, NULL);
 }
 
 bool cond_needs_doc(const struct cond *c)

@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "model/interp.h"
 #include "proto/errors.h"
 #include "proto/fields.h"
 
@@ -43,6 +44,13 @@ enum cond_use {
  */
 enum err cond_parse(struct arena *a, const json_t *v, enum cond_use use, struct fields_read *rd,
 		    const struct fields_at *at, const struct cond **ret);
+/*
+ * The same with ${references} in what pointers are compared with: cond_holds_in replaces them. last
+ * as in struct tmpl. Elsewhere in a condition a reference is a text like others.
+ */
+enum err cond_parse_refs(struct arena *a, const json_t *v, enum cond_use use,
+			 struct fields_read *rd, const struct fields_at *at,
+			 const struct interp_env *last, const struct cond **ret);
 
 struct cond_header {
 	struct slice name, value;
@@ -67,6 +75,9 @@ typedef bool (*cond_of)(void *ctx, struct slice id, struct cond_input *ret);
 
 /* `in` may be NULL (nothing to test but by `of`); `of` may be NULL. */
 bool cond_holds(const struct cond *c, const struct cond_input *in, cond_of of, void *ctx);
+/* The same with values for references; a test whose reference has none is false. */
+bool cond_holds_in(const struct cond *c, const struct cond_input *in, cond_of of, void *ctx,
+		   const struct interp_env *env);
 /* Whether the input's doc is looked at, so that it is worth parsing. */
 bool cond_needs_doc(const struct cond *c);
 /* Calls visit for every `of` in it. */

@@ -12,6 +12,7 @@ struct parse {
 	struct arena *a;
 	struct fields_read *rd;
 	enum cond_use use;
+	const struct interp_env *last; /* NULL: references are plain text */
 	unsigned n_tests;
 };
 
@@ -117,6 +118,16 @@ static enum err read_bound(struct parse *ps, const json_t *v, const struct field
 	return ERR_OK;
 }
 
+static enum err read_match(struct parse *ps, const json_t *v, const struct fields_at *at,
+			   struct cond_test *t)
+{
+	if (!t->u.pointer.has_refs)
+		return read_glob(ps, v, at, &t->u.pointer.glob);
+	t->u.pointer.match = v;
+	return json_is_string(v) ? ERR_OK
+				 : fields_fail(ps->rd, at, NULL, "a pattern must be a string");
+}
+
 /* {"lt":…,"gt":…,"match":…}, or a value to be equal to. */
 static enum err read_pointer_test(struct parse *ps, const struct place *pl, const char *pointer,
 				  struct cond_test *t)
@@ -125,6 +136,8 @@ static enum err read_pointer_test(struct parse *ps, const struct place *pl, cons
 	if (!pointer_valid(slice_of(pointer)))
 		return fields_fail(ps->rd, pl->at, NULL, "not a JSON pointer");
 	t->u.pointer.at = arena_copy(ps->a, slice_of(pointer));
+	t->u.pointer.last = ps->last;
+	t->u.pointer.has_refs = ps->last != NULL && interp_json_has_mark(pl->v);
 	if (!json_is_object(pl->v)) {
 		t->u.pointer.equal = pl->v;
 		return memory(ps);
@@ -141,7 +154,7 @@ static enum err read_pointer_test(struct parse *ps, const struct place *pl, cons
 		else if (strcmp(name, "gt") == 0)
 			e = read_bound(ps, v, &at, &t->u.pointer.gt);
 		else if (strcmp(name, "match") == 0)
-			e = read_glob(ps, v, &at, &t->u.pointer.glob);
+			e = read_match(ps, v, &at, t);
 		else
 			e = fields_fail(ps->rd, pl->at, name,
 					"unknown member \"%.80s\"; a test has lt, gt, match", name);
@@ -315,10 +328,17 @@ static enum err parse_cond(struct parse *ps, const struct place *pl, const struc
 	return e;
 }
 
+enum err cond_parse_refs(struct arena *a, const json_t *v, enum cond_use use,
+			 struct fields_read *rd, const struct fields_at *at,
+			 const struct interp_env *last, const struct cond **ret)
+{
+	struct parse ps = {.a = a, .rd = rd, .use = use, .last = last};
+	const struct place pl = {.v = v, .at = at};
+	return parse_cond(&ps, &pl, ret);
+}
+
 enum err cond_parse(struct arena *a, const json_t *v, enum cond_use use, struct fields_read *rd,
 		    const struct fields_at *at, const struct cond **ret)
 {
-	struct parse ps = {.a = a, .rd = rd, .use = use};
-	const struct place pl = {.v = v, .at = at};
-	return parse_cond(&ps, &pl, ret);
+	return cond_parse_refs(a, v, use, rd, at, NULL, ret);
 }

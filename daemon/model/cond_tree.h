@@ -30,6 +30,10 @@ struct cond_test {
 			struct slice at;
 			const json_t *equal, *lt, *gt; /* NULL: not asked */
 			struct slice glob;	       /* p == NULL: not asked */
+			/* References may stand in what is asked; last as in struct tmpl. */
+			const json_t *match; /* instead of glob; NULL: not asked */
+			const struct interp_env *last;
+			bool has_refs;
 		} pointer;
 		struct {
 			const struct cond *const *part;

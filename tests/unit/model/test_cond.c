@@ -220,6 +220,50 @@ START_TEST(only_pointers_need_the_document)
 }
 END_TEST
 
+static enum err lookup(void *ctx, struct slice name, struct interp_value *ret)
+{
+	*ret = (struct interp_value){.json = json_object_getn(ctx, name.p, name.n)};
+	return ret->json != NULL ? ERR_OK : ERR_NOT_FOUND;
+}
+
+START_TEST(references_are_replaced_before_comparing)
+{
+	static const struct {
+		const char *text;
+		bool holds;
+	} r[] = {{"{'/n':'${five}'}", true},
+		 {"{'/n':'${v}'}", false},
+		 {"{'/n':{'gt':'${v}','lt':6}}", true},
+		 {"{'/s':'a${bc}'}", true},
+		 {"{'/s':{'match':'${bc}*'}}", false},
+		 {"{'/s':{'match':'*${bc}'}}", true},
+		 {"{'/n':'${none}'}", false},
+		 {"{'not':{'/n':'${none}'}}", true},
+		 {"{'/s':'$${bc}'}", false}};
+	json_t *names = json_of("{'five':5,'bc':'bc'}"), *vars = json_of("{'v':4}");
+	const struct interp_env env = {.lookup = lookup, .ctx = names};
+	const struct interp_env last = {.lookup = lookup, .ctx = vars};
+	json_t *body = json_of(doc);
+	const struct cond_input in = {.doc = body};
+	for (size_t i = 0; i < sizeof(r) / sizeof(r[0]); i++) {
+		struct arena a;
+		const struct cond *c = NULL;
+		struct fields_error e;
+		struct fields_read rd = {.error = &e};
+		arena_init(&a, 0);
+		json_t *v = json_of(r[i].text);
+		ck_assert_int_eq(cond_parse_refs(&a, v, COND_ITEM, &rd, NULL, &last, &c), ERR_OK);
+		ck_assert_msg(cond_holds_in(c, &in, NULL, NULL, &env) == r[i].holds, "%s",
+			      r[i].text);
+		json_decref(v);
+		arena_fini(&a);
+	}
+	json_decref(names);
+	json_decref(vars);
+	json_decref(body);
+}
+END_TEST
+
 static void parse_fails(const char *text, const char *why)
 {
 	struct arena a;
@@ -357,6 +401,7 @@ static Suite *cond_suite(void)
 	tcase_add_test(tc, success_has_no_kind);
 	tcase_add_test(tc, of_asks_the_task_it_names);
 	tcase_add_test(tc, only_pointers_need_the_document);
+	tcase_add_test(tc, references_are_replaced_before_comparing);
 	tcase_add_test(tc, conditions_are_bounded);
 	tcase_add_loop_test(tc, glob_matches_the_whole_text, 0,
 			    (int)(sizeof(glob) / sizeof(glob[0])));
