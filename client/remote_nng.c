@@ -287,8 +287,14 @@ enum err wire_nng_open(const char *url, const struct muster_tls *tls, int timeou
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	enum err e = w->fd >= 0 ? dial(w, url, tls, timeout_ms, why) : ERR_IO;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (e != ERR_OK)
-		return e; /* abandoned, as above */
+	if (e != ERR_OK) {
+		/* No request was ever made, so nothing can arrive: this close cannot hang. */
+		nng_close(w->socket);
+		pthread_mutex_destroy(&w->lock);
+		close(w->fd);
+		free(w);
+		return e;
+	}
 	*ret = &w->wire;
 	return ERR_OK;
 }
