@@ -15,6 +15,7 @@
 #define TRY_MS	   5000
 #define TRIES	   2
 #define NAME_MAX_N 255
+#define UDP_BYTES  1232 /* an answer of that size is not fragmented (DNS flag day 2020) */
 
 struct resolver {
 	struct event_base *base;
@@ -121,12 +122,15 @@ enum err resolver_new(struct event_base *base, const struct clock *clock, struct
 	tick_init(&r->tick, on_tick);
 	list_init(&r->sockets);
 	table_init(&r->names, seed);
-	struct ares_options o = {.timeout = TRY_MS,
+	struct ares_options o = {.flags = ARES_FLAG_EDNS,
+				 .ednspsz = UDP_BYTES,
+				 .timeout = TRY_MS,
 				 .tries = TRIES,
 				 .sock_state_cb = on_socket_state,
 				 .sock_state_cb_data = r,
 				 .lookups = (char[]){"fb"}};
-	int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS;
+	int mask = ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+		   ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS;
 	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)
 		goto fail;
 	if (ares_init_options(&r->channel, &o, mask) != ARES_SUCCESS)
