@@ -2,6 +2,7 @@
  * rules_read -- the rules of the configuration from their JSON, checked and in order of rank.
  */
 #include "base/clock.h"
+#include "base/table.h"
 #include "model/glob.h"
 #include "model/rules_internal.h"
 #include "model/url.h"
@@ -70,9 +71,9 @@ static const struct field_table circuit_table = FIELD_TABLE("circuit", circuit_f
 static const struct field rule_field[] = {
 	F_OBJECT("match", struct raw_rule, match, &match_table, FIELD_OPTIONAL,
 		 "which requests; absent: all"),
-	F_STRING("key", struct raw_rule, key, 1, 200, FIELD_REQUIRED,
+	F_STRING("key", struct raw_rule, key, 1, 200, FIELD_OPTIONAL,
 		 "what is counted together: a name, or a template of ${host} ${domain} ${user} "
-		 "${header:NAME}"),
+		 "${header:NAME}; absent: all that this rule matches"),
 	F_RATE("rate", struct raw_rule, rate, FIELD_OPTIONAL, "paced requests: 3/s"),
 	F_INT("burst", struct raw_rule, burst, 1, 1000000, FIELD_OPTIONAL,
 	      "how many may come at once (1)"),
@@ -248,6 +249,28 @@ static enum err read_reference(struct reading *g, const struct fields_at *at, st
 			   name.n > 80 ? 80 : (int)name.n, name.p);
 }
 
+/* The key of a rule that names none: what it matches, in one spelling. */
+static enum err key_of_match(struct reading *g, const json_t *v, struct rule *rule)
+{
+	char *text = json_dumps(json_object_get(v, "match"), JSON_COMPACT | JSON_SORT_KEYS);
+	struct bytes key = BYTES_LIMIT(RULES_KEY_MAX - 1);
+	bytes_add_str(&key, "rule:");
+	bytes_add_str(&key, text != NULL ? text : "all");
+	if (key.err == ERR_TOO_LARGE) {
+		uint64_t hash = siphash13((uint64_t[2]){0, 0}, text, strlen(text));
+		bytes_clear(&key);
+		bytes_printf(&key, "rule:%016llx", (unsigned long long)hash);
+	}
+	for (size_t i = 0; i < key.n; i++) {
+		if ((unsigned char)key.p[i] <= ' ' || key.p[i] == '$' || key.p[i] == 0x7f)
+			key.p[i] = '_';
+	}
+	enum err e = key.err != ERR_OK ? key.err : keep_lower(g, bytes_cstr(&key), &rule->key);
+	bytes_fini(&key);
+	free(text);
+	return e;
+}
+
 static enum err read_key(struct reading *g, const struct fields_at *at, const char *key,
 			 struct rule *rule)
 {
@@ -330,7 +353,7 @@ static enum err read_rule(struct reading *g, const json_t *v, const struct field
 	if (e == ERR_OK)
 		e = read_match(g, at, &raw.match, rule);
 	if (e == ERR_OK)
-		e = read_key(g, at, raw.key, rule);
+		e = raw.key != NULL ? read_key(g, at, raw.key, rule) : key_of_match(g, v, rule);
 	return e != ERR_OK ? e : read_limits(g, at, &raw, &rule->limits);
 }
 

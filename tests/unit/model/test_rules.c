@@ -157,7 +157,7 @@ static const struct {
 	const char *text, *says;
 } bad_rows[] = {
 	{"{}", "list"},
-	{"[{}]", "key"},
+	{"[{\"key\":7}]", "string"},
 	{"[{\"key\":\"k\",\"rat\":\"3/s\"}]", "rate"},
 	{"[{\"key\":\"k\",\"rate\":\"3\"}]", "rate"},
 	{"[{\"key\":\"k\",\"rate\":\"0/s\"}]", "rate"},
@@ -188,6 +188,8 @@ END_TEST
 
 static const char *const fine_rows[] = {
 	"[]",
+	"[{}]",
+	"[{\"match\":{\"host\":\"a.org\",\"path\":\"/a b/*\"}},{\"match\":{\"host\":\"a.org\"}}]",
 	"[{\"key\":\"k\",\"match\":{\"host\":\"a.org\"}},{\"key\":\"k\",\"match\":{\"host\":"
 	"\"b.org\"}}]",
 	"[{\"key\":\"k\",\"match\":{\"host\":\"*.a.org\"}},{\"key\":\"k\",\"match\":{\"host\":"
