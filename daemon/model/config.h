@@ -25,7 +25,6 @@ struct net_policy; /* model/special.h */
 #define CONFIG_TYPE_SIZE     int64_t
 #define CONFIG_TYPE_STRING   const char *
 #define CONFIG_TYPE_LEVEL    int
-#define CONFIG_TYPE_BOOL     bool
 
 /* Durations in milliseconds, sizes in bytes, level as enum log_level; named SECTION_NAME. */
 struct config {

@@ -76,6 +76,8 @@ typedef bool (*rules_uid_of)(void *ctx, const char *name, int64_t *ret_uid);
  */
 enum err rules_read(const json_t *list, rules_uid_of uid_of, void *ctx, struct rules **ret,
 		    struct fields_error *error);
+/* The members of a rule, for documentation and schemas. */
+const struct field_table *rules_fields(void);
 /* No rules; NULL: no memory. */
 struct rules *rules_none(void);
 struct rules *rules_ref(struct rules *r);

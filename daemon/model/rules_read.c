@@ -100,6 +100,11 @@ static const struct field rule_field[] = {
 };
 static const struct field_table rule_table = FIELD_TABLE("limits", rule_field);
 
+const struct field_table *rules_fields(void)
+{
+	return &rule_table;
+}
+
 /* What reading one rule needs. */
 struct reading {
 	struct fields_read rd;
