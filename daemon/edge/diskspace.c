@@ -47,10 +47,10 @@ enum err diskspace_init(struct diskspace *d, const struct diskspace_options *o)
 	*d = (struct diskspace){.free_ctx = o->free_ctx, .free_bytes = o->free_bytes};
 	if (look(o->dir, &d->total_bytes, &n_free) != ERR_OK)
 		return ERR_IO;
-	d->low_water_bytes =
-		o->low_water_bytes != 0 ? o->low_water_bytes : least(64 * MIB, d->total_bytes / 8);
+	d->low_water_bytes = o->low_water_bytes != 0 ? least(o->low_water_bytes, d->total_bytes / 4)
+						     : least(64 * MIB, d->total_bytes / 8);
 	d->ballast_bytes =
-		o->ballast_bytes != 0 ? o->ballast_bytes : least(8 * MIB, d->total_bytes / 16);
+		least(o->ballast_bytes != 0 ? o->ballast_bytes : 8 * MIB, d->total_bytes / 16);
 	d->dir = strdup(o->dir);
 	if (d->dir == NULL || asprintf(&d->ballast_path, "%s/ballast", o->dir) < 0) {
 		free(d->dir);

@@ -27,7 +27,8 @@ struct diskspace {
 
 struct diskspace_options {
 	const char *dir;
-	/* 0: the smaller of 64 MiB and an eighth of the disk; of 8 MiB and a sixteenth. */
+	/* Never more than a quarter and a sixteenth of the disk, so that a small one is of use. 0:
+	 * the smaller of 64 MiB and an eighth of the disk; of 8 MiB and a sixteenth. */
 	uint64_t low_water_bytes, ballast_bytes;
 	void *free_ctx;
 	uint64_t (*free_bytes)(void *ctx); /* NULL: statvfs */
