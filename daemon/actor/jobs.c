@@ -223,6 +223,9 @@ static int on_msg(act_self *self, void *state, act_msg *m)
 	case STORE_APPLIED:
 		keeper_submit_stored(self, k, act_data(m));
 		return ACT_OK;
+	case STORE_ROWS:
+		keeper_loaded(self, k, act_data(m));
+		return ACT_OK;
 	default:
 		return ACT_OK;
 	}
@@ -253,7 +256,6 @@ static void fini(act_self *self, void *state, int why)
 {
 	struct keeper *k = state;
 	(void)why;
-	act_kill(self, k->loader);
 	keeper_submit_fini(k);
 	TABLE_EACH (it, &k->jobs) {
 		struct entry *e = it->value;

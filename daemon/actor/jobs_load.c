@@ -1,118 +1,92 @@
 /*
- * jobs_load -- at start: the last number given, the jobs that were running, those that waited.
+ * jobs_load -- at start: the last number given, the jobs that were running, those that waited. One
+ * reading at a time, each answered to the keeper itself.
  */
 #include "actor/jobs_state.h"
 #include "actor/session.h"
 #include "actor/store.h"
-#include "run/task.h"
 
-struct load {
-	act_co co;
-	int rc;
-	struct keeper *k;
-	act_msg *m;
-	uint64_t after;
-	uint8_t priority;
-	bool more;
-};
-
-static int ask(act_self *self, struct load *l, const struct store_query *q)
+static enum store_query_kind kind_of(enum load_stage stage)
 {
-	struct store_reading *r = store_reading_new(q);
+	static const enum store_query_kind kind[LOAD_DONE] = {
+		[LOAD_COUNTER] = STORE_Q_COUNTER,
+		[LOAD_OPEN] = STORE_Q_OPEN,
+		[LOAD_QUEUED] = STORE_Q_QUEUED,
+	};
+	return kind[stage];
+}
+
+static bool ask(act_self *self, struct keeper *k)
+{
+	struct store_query q = {.kind = kind_of(k->load.stage),
+				.text = SLICE_LIT("job"),
+				.after = k->load.after,
+				.priority = k->load.priority};
+	struct store_reading *r = store_reading_new(&q);
 	if (r == NULL)
-		return ACT_ENOMEM;
-	return act_ask_buf(self, l->k->peers->durable, STORE_READ, r, sizeof(*r),
-			   store_reading_drop, &l->m);
+		return false;
+	int rc = act_send_buf(self, k->peers->durable, STORE_READ, r, sizeof(*r),
+			      store_reading_drop);
+	if (rc != ACT_OK)
+		store_reading_drop(r);
+	return rc == ACT_OK;
 }
 
-static int ask_counter(act_self *self, struct load *l)
+static void take_job(act_self *self, struct keeper *k, const struct store_job *row)
 {
-	struct store_query q = {.kind = STORE_Q_COUNTER, .text = SLICE_LIT("job")};
-	return ask(self, l, &q);
-}
-
-static int ask_jobs(act_self *self, struct load *l, enum store_query_kind kind)
-{
-	struct store_query q = {.kind = kind, .after = l->after, .priority = l->priority};
-	return ask(self, l, &q);
-}
-
-static void take_counter(struct load *l)
-{
-	const struct store_reading *r = act_data(l->m);
-	if (r->result == ERR_OK && r->rows.n > 0)
-		l->k->next_number = r->rows.row[0].counter.value + 1;
-}
-
-static void take_job(act_self *self, struct load *l, const struct store_job *row, bool is_open)
-{
-	struct entry *e = keeper_find(l->k, row->id, false);
+	struct entry *e = keeper_find(k, row->id, false);
 	if (e == NULL)
-		e = keeper_add(l->k, row->id, false);
+		e = keeper_add(k, row->id, false);
 	if (e == NULL)
 		return;
 	e->uid = row->uid;
 	e->priority = row->priority;
 	e->is_attached = row->is_attached;
-	if (e->is_attached && l->k->peers->sessions != 0) {
-		struct session_job s = {.job = row->id, .is_new = true};
-		session_attach(self, l->k->peers->sessions, &s);
+	if (e->is_attached && k->peers->sessions != 0) {
+		struct session_job s = {.job = row->id};
+		session_attach(self, k->peers->sessions, &s);
 	}
-	if (is_open)
-		keeper_start(self, l->k, e);
+	if (k->load.stage == LOAD_OPEN)
+		keeper_start(self, k, e);
 	else
-		keeper_enqueue(self, l->k, e);
+		keeper_enqueue(self, k, e);
 }
 
-static void take_jobs(act_self *self, struct load *l, bool is_open)
+static void take(act_self *self, struct keeper *k, const struct store_reading *r)
 {
-	const struct store_reading *r = act_data(l->m);
 	for (uint32_t i = 0; r->result == ERR_OK && i < r->rows.n; i++) {
-		const struct store_job *row = &r->rows.row[i].job;
-		take_job(self, l, row, is_open);
-		l->after = row->id;
-		l->priority = row->priority;
+		const struct store_row *row = &r->rows.row[i];
+		if (k->load.stage == LOAD_COUNTER) {
+			k->next_number = row->counter.value + 1;
+			continue;
+		}
+		take_job(self, k, &row->job);
+		k->load.after = row->job.id;
+		k->load.priority = row->job.priority;
 	}
-	l->more = r->result == ERR_OK && r->rows.more && r->rows.n > 0;
-	act_drop(self, l->m);
 }
 
-static int load_step(act_self *self, void *frame)
+void keeper_loaded(act_self *self, struct keeper *k, const struct store_reading *r)
 {
-	struct load *l = frame;
-	CO_BEGIN(&l->co);
-	CO_AWAIT(&l->co, l->rc, ask_counter(self, l));
-	if (l->rc != ACT_OK)
-		return l->rc;
-	take_counter(l);
-	act_drop(self, l->m);
-	do {
-		CO_AWAIT(&l->co, l->rc, ask_jobs(self, l, STORE_Q_OPEN));
-		if (l->rc != ACT_OK)
-			return l->rc;
-		take_jobs(self, l, true);
-	} while (l->more);
-	l->after = 0;
-	l->priority = 9;
-	do {
-		CO_AWAIT(&l->co, l->rc, ask_jobs(self, l, STORE_Q_QUEUED));
-		if (l->rc != ACT_OK)
-			return l->rc;
-		take_jobs(self, l, false);
-	} while (l->more);
-	keeper_submit_ready(self, l->k);
-	CO_END(&l->co);
+	if (k->load.stage == LOAD_DONE)
+		return;
+	take(self, k, r);
+	if (r->result != ERR_OK || !r->rows.more || r->rows.n == 0) {
+		k->load.stage++;
+		k->load.after = 0;
+		k->load.priority = 9;
+	}
+	if (k->load.stage == LOAD_DONE)
+		keeper_submit_ready(self, k);
+	else if (!ask(self, k))
+		log_error(k->peers->log, "jobs cannot be read", kv_s("why", "out of memory"));
 }
 
 bool keeper_load(act_self *self, struct keeper *k)
 {
-	struct load l = {.k = k};
-	struct act_task_opts o = {
-		.name = "jobs.load", .frame_init = &l, .frame_init_size = sizeof(l)};
-	if (k->peers->durable == 0) {
-		k->is_ready = true;
-		return true;
-	}
-	k->loader = act_spawn_task(self, load_step, sizeof(l), &o);
-	return k->loader != 0;
+	if (k->peers->durable != 0)
+		return ask(self, k);
+	k->load.stage = LOAD_DONE;
+	k->is_ready = true;
+	return true;
 }

@@ -13,6 +13,9 @@
 #define JOBS_PRIORITIES	    10		    /* 1 to 9 */
 #define JOBS_AGEING_NS	    (60 * NS_PER_S) /* waiting so long is worth one step of priority */
 
+struct store_batch;
+struct store_reading;
+
 struct entry {
 	struct link queue; /* of its priority, while it is queued */
 	uint64_t number;
@@ -30,6 +33,8 @@ struct submission {
 	struct store_batch *batch; /* at the store; NULL: waits for numbers */
 };
 
+enum load_stage { LOAD_COUNTER, LOAD_OPEN, LOAD_QUEUED, LOAD_DONE };
+
 struct keeper {
 	const struct job_peers *peers;
 	struct table jobs; /* "j7" -> struct entry */
@@ -39,7 +44,11 @@ struct keeper {
 	uint64_t next_number;
 	bool is_ready; /* numbers are known */
 	bool is_draining;
-	act_id loader;
+	struct {
+		enum load_stage stage;
+		uint64_t after;
+		uint8_t priority;
+	} load;
 };
 
 struct entry *keeper_find(struct keeper *k, uint64_t number, bool is_volatile);
@@ -65,6 +74,7 @@ bool keeper_start(act_self *self, struct keeper *k, struct entry *e);
 
 /* jobs_load.c */
 bool keeper_load(act_self *self, struct keeper *k);
+void keeper_loaded(act_self *self, struct keeper *k, const struct store_reading *r);
 
 /* jobs_list.c */
 void keeper_list(act_self *self, struct keeper *k, const struct jobs_list *l, uint64_t token);

@@ -29,7 +29,7 @@ struct feed {
 	uint64_t taken;		    /* items below it have been taken */
 	uint64_t dropped;	    /* the store has forgotten those below */
 	size_t memory, unconsumed;
-	bool is_ended, pending_end;
+	bool is_ended, pending_end, is_open;
 	act_event *more;
 };
 
@@ -183,7 +183,8 @@ void feed_committed(struct feed *f, bool is_ok)
 	}
 	f->is_ended = f->pending_end;
 	f->next += c->n;
-	f->env->n_expected += c->n;
+	if (f->is_open)
+		f->env->n_expected += c->n;
 	f->unconsumed += c->n_bytes;
 	f->memory += c->n_bytes;
 	list_push_back(&f->chunks, &c->link);
@@ -200,7 +201,6 @@ enum err feed_resume(struct feed *f, uint64_t first, uint32_t n, size_t n_bytes,
 	*c = (struct feed_chunk){.first = first, .n = n, .n_bytes = n_bytes};
 	list_push_back(&f->chunks, &c->link);
 	f->next = first + n;
-	f->env->n_expected += n;
 	f->unconsumed += n_bytes;
 	f->is_ended = is_eof;
 	act_event_set(f->more);
@@ -208,6 +208,12 @@ enum err feed_resume(struct feed *f, uint64_t first, uint32_t n, size_t n_bytes,
 }
 
 /* ---- out ---- */
+
+uint64_t feed_open(struct feed *f)
+{
+	f->is_open = true;
+	return f->next;
+}
 
 void feed_watermark(struct feed *f, uint64_t done_below)
 {

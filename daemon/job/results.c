@@ -222,6 +222,9 @@ void results_restore_held(struct results *r, uint64_t serial, struct slice data)
 	if (h == NULL)
 		return;
 	hold_line(r, h);
+	/* No chunk has counted it yet. */
+	uint64_t *of[] = {&r->env->tally.ok, &r->env->tally.failed, &r->env->tally.cancelled};
+	++*of[c];
 	if (serial >= r->next_held)
 		r->next_held = serial + 1;
 }
@@ -348,17 +351,33 @@ static void release_turn(struct results *r)
 	}
 }
 
-void results_turn_ends(struct results *r, uint64_t index)
+static void advance(struct results *r)
 {
-	if (!r->is_ordered)
-		return;
-	if (cursor_done(&r->over, (struct cursor_range){index, index + 1}) != ERR_OK)
-		return;
+	release_turn(r);
 	while (r->turn < cursor_watermark(&r->over)) {
 		r->turn++;
 		release_turn(r);
 	}
 	results_stir(r);
+}
+
+void results_turn_ends(struct results *r, uint64_t index)
+{
+	if (!r->is_ordered)
+		return;
+	if (cursor_done(&r->over, (struct cursor_range){index, index + 1}) == ERR_OK)
+		advance(r);
+}
+
+void results_turns_resume(struct results *r, const struct cursor *ended)
+{
+	struct bytes text = BYTES_LIMIT(0);
+	if (!r->is_ordered)
+		return;
+	cursor_write(ended, &text);
+	if (cursor_read(&r->over, bytes_slice(&text)) == ERR_OK)
+		advance(r);
+	bytes_fini(&text);
 }
 
 size_t results_held_bytes(const struct results *r)

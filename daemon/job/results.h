@@ -91,6 +91,8 @@ enum err results_cursor_read(struct results_cursor *c, struct slice text);
 void results_restore_held(struct results *r, uint64_t serial, struct slice data);
 /* All lines of the turn have been written; the next one's may go. */
 void results_turn_ends(struct results *r, uint64_t index);
+/* The turns of items that an earlier life has ended. */
+void results_turns_resume(struct results *r, const struct cursor *ended);
 /* Do not wait for more. */
 void results_hurry(struct results *r);
 

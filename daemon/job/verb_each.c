@@ -53,8 +53,11 @@ static bool open_cursor(struct each_frame *e, struct task *t)
 	e->cursor.path = (struct slice){copy, at.n};
 	list_init(&e->cursor.link);
 	cursor_init(&e->cursor.cursor);
-	if (recall_cursor(t->env->recall, at, &e->cursor))
+	if (recall_cursor(t->env->recall, at, &e->cursor)) {
 		e->index = cursor_watermark(&e->cursor.cursor);
+		if (t->up == NULL)
+			results_turns_resume(t->env->results, &e->cursor.cursor);
+	}
 	return true;
 }
 

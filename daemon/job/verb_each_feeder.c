@@ -74,8 +74,9 @@ bool each_source_open(struct each_frame *e)
 		ok = open_list(e, s);
 	else if (s->kind == SOURCE_RANGE)
 		ok = open_range(e, s);
+	uint64_t known = s->kind == SOURCE_FEED ? feed_open(e->t->env->feed) : e->n_source;
 	if (ok)
-		e->t->env->n_expected += e->n_source > e->index ? e->n_source - e->index : 0;
+		e->t->env->n_expected += known > e->index ? known - e->index : 0;
 	return ok;
 }
 
@@ -91,12 +92,20 @@ static enum feed_got take_known(struct feeder *f, uint64_t index)
 	return f->value != NULL ? FEED_ITEM : FEED_EMPTY;
 }
 
+static void expect_less(struct each_frame *e)
+{
+	if (e->t->env->n_expected > 0)
+		e->t->env->n_expected--;
+}
+
 /* The next item that is not done yet. */
 static enum feed_got take(struct feeder *f)
 {
 	struct each_frame *e = f->e;
-	while (cursor_is_done(&e->cursor.cursor, e->index))
+	while (cursor_is_done(&e->cursor.cursor, e->index)) {
 		e->index++;
+		expect_less(e);
+	}
 	if (e->t->node->u.each.in.kind == SOURCE_FEED)
 		return feed_take(e->t->env->feed, e->index, &f->line);
 	return take_known(f, e->index);
@@ -173,8 +182,7 @@ static void forget_item(struct feeder *f)
 {
 	json_decref(f->value);
 	f->value = NULL;
-	if (f->e->t->env->n_expected > 0)
-		f->e->t->env->n_expected--;
+	expect_less(f->e);
 }
 
 /* False: it could not be started now. */

@@ -1,0 +1,176 @@
+/* Promises over kill -9: everything but the durable store is dropped, at every step of small jobs.
+ */
+#include "tests/unit/actor/job_world.h"
+
+#define H "http://a.example"
+
+struct row {
+	const char *name, *text, *feed, *state;
+	int ok, failed, handled, lines;
+	int slots; /* most requests under way: so many may be asked again after a kill */
+};
+
+static const struct row rows[] = {
+	{"one fetch", "{\"run\":\"" H "/ok\"}", NULL, "succeeded", 1, 0, 0, 1, 1},
+	{"sequence", "{\"run\":{\"sequence\":[\"" H "/ok1\",\"" H "/ok2\",\"" H "/ok3\"]}}", NULL,
+	 "succeeded", 3, 0, 0, 3, 1},
+	{"gather", "{\"run\":{\"gather\":[\"" H "/ok1\",\"" H "/slow/30\",\"" H "/status/404\"]}}",
+	 NULL, "succeeded", 2, 1, 0, 3, 3},
+	{"fallback", "{\"run\":{\"fallback\":[\"" H "/status/404\",\"" H "/ok\"]}}", NULL,
+	 "succeeded", 1, 0, 1, 2, 1},
+	{"fed",
+	 "{\"run\":{\"each\":{\"in\":{\"feed\":true},\"as\":\"item\",\"concurrency\":2,\"do\":{"
+	 "\"fetch\":\"${item}\"}}}}",
+	 "[\"" H "/ok1\",\"" H "/slow/25\",\"" H "/status/404\",\"" H "/ok2\",\"" H "/ok3\"]",
+	 "succeeded", 4, 1, 0, 5, 2},
+	{"fed and ordered",
+	 "{\"results\":{\"ordered\":true},\"run\":{\"each\":{\"in\":{\"feed\":true},\"as\":"
+	 "\"item\","
+	 "\"concurrency\":3,\"do\":{\"fetch\":\"${item}\"}}}}",
+	 "[\"" H "/slow/40\",\"" H "/ok1\",\"" H "/slow/20\",\"" H "/ok2\"]", "succeeded", 4, 0, 0,
+	 4, 3},
+	{"each of several leaves",
+	 "{\"run\":{\"each\":{\"in\":[1,2,3],\"as\":\"n\",\"concurrency\":2,\"do\":{\"fallback\":["
+	 "\"" H "/status/404?${n}\",\"" H "/ok${n}\"]}}}}",
+	 NULL, "succeeded", 3, 0, 3, 6, 2},
+	{"values after a restart",
+	 "{\"run\":{\"sequence\":[{\"id\":\"a\",\"fetch\":\"" H
+	 "/json\"},{\"emit\":\"${a/json/a/b/1}\"},\"" H "/ok\"]}}",
+	 NULL, "succeeded", 3, 0, 0, 3, 1},
+};
+
+/* Runs the job with a kill after `ms` (negative: none); returns the requests the servers saw. */
+static uint32_t run_with_kill(const struct row *r, int ms)
+{
+	struct job_world jw;
+	job_world_open(&jw);
+	uint64_t job = submit(&jw, r->text);
+	if (r->feed != NULL)
+		feed(&jw, job, 0, r->feed, true);
+	if (ms >= 0) {
+		world_run_for(&jw.w, ms * MS);
+		job_world_kill(&jw);
+	}
+	json_t *all = all_results(&jw, job);
+	char *text = json_dumps(all, 0);
+	ck_assert_msg((int)json_array_size(all) == r->lines, "%s, killed at %d: %s", r->name, ms,
+		      text);
+	free(text);
+	json_decref(all);
+	ended_as(&jw, job, r->state, r->ok, r->failed, r->handled, 0, 0);
+	uint32_t n = jw.n_requests;
+	job_world_close(&jw);
+	return n;
+}
+
+START_TEST(a_kill_at_any_step_leaves_one_result_for_each_leaf)
+{
+	const struct row *r = &rows[_i];
+	uint32_t without = run_with_kill(r, -1);
+	for (int ms = 0; ms < 70; ms++) {
+		uint32_t with = run_with_kill(r, ms);
+		ck_assert_msg(with <= without + (uint32_t)r->slots,
+			      "%s, killed at %d: %u > %u + %d", r->name, ms, with, without,
+			      r->slots);
+	}
+}
+END_TEST
+
+START_TEST(ordered_lines_keep_their_order_over_a_kill)
+{
+	const struct row *r = &rows[5];
+	for (int ms = 0; ms < 60; ms++) {
+		struct job_world jw;
+		job_world_open(&jw);
+		uint64_t job = submit(&jw, r->text);
+		feed(&jw, job, 0, r->feed, true);
+		world_run_for(&jw.w, ms * MS);
+		job_world_kill(&jw);
+		json_t *all = all_results(&jw, job);
+		for (size_t i = 0; i < 4; i++) {
+			char task[16];
+			snprintf(task, sizeof(task), "0.%zu", i);
+			ck_assert_str_eq(text_at(json_array_get(all, i), "task"), task);
+		}
+		json_decref(all);
+		job_world_close(&jw);
+	}
+}
+END_TEST
+
+START_TEST(a_cancelled_job_does_not_come_back)
+{
+	struct job_world jw;
+	job_world_open(&jw);
+	uint64_t job = submit(&jw, "{\"run\":{\"gather\":[\"" H "/hang\",\"" H "/hang2\"]}}");
+	world_run_for(&jw.w, 30 * MS);
+	struct asked *a = ask_job(&jw, call_of(job, JOB_CALL_CANCEL));
+	await_answer(&jw, a, 1000 * MS);
+	asked_free(a);
+	job_world_kill(&jw);
+	uint32_t n = jw.n_requests;
+	json_t *r = record(&jw, job);
+	ck_assert_str_eq(text_at(r, "state"), "cancelled");
+	json_decref(r);
+	ck_assert_uint_eq(jw.n_requests, n);
+	job_world_close(&jw);
+}
+END_TEST
+
+START_TEST(a_deadline_runs_on_over_a_kill)
+{
+	struct job_world jw;
+	job_world_open(&jw);
+	uint64_t job = submit(&jw, "{\"deadline\":\"2s\",\"run\":\"" H "/hang\"}");
+	world_run_for(&jw.w, 1500 * MS);
+	job_world_kill(&jw);
+	world_run_for(&jw.w, 700 * MS);
+	json_t *r = record(&jw, job);
+	ck_assert_str_eq(text_at(r, "state"), "expired");
+	json_decref(r);
+	job_world_close(&jw);
+}
+END_TEST
+
+START_TEST(a_paused_job_stays_paused_over_a_kill)
+{
+	struct job_world jw;
+	job_world_open(&jw);
+	uint64_t job =
+		submit(&jw, "{\"run\":{\"each\":{\"in\":[1,2],\"as\":\"n\",\"concurrency\":1,"
+			    "\"do\":{\"fetch\":\"" H "/slow/100?${n}\"}}}}");
+	struct asked *a = ask_job(&jw, call_of(job, JOB_CALL_PAUSE));
+	await_answer(&jw, a, 1000 * MS);
+	asked_free(a);
+	job_world_kill(&jw);
+	uint32_t n = jw.n_requests;
+	world_run_for(&jw.w, 1000 * MS);
+	ck_assert_uint_eq(jw.n_requests, n);
+	a = ask_job(&jw, call_of(job, JOB_CALL_RESUME));
+	await_answer(&jw, a, 1000 * MS);
+	asked_free(a);
+	json_t *r = record(&jw, job);
+	ck_assert_str_eq(text_at(r, "state"), "succeeded");
+	json_decref(r);
+	job_world_close(&jw);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("recovery");
+	TCase *t = tcase_create("kills");
+	tcase_set_timeout(t, 120);
+	tcase_add_loop_test(t, a_kill_at_any_step_leaves_one_result_for_each_leaf, 0,
+			    (int)(sizeof(rows) / sizeof(rows[0])));
+	tcase_add_test(t, ordered_lines_keep_their_order_over_a_kill);
+	tcase_add_test(t, a_cancelled_job_does_not_come_back);
+	tcase_add_test(t, a_deadline_runs_on_over_a_kill);
+	tcase_add_test(t, a_paused_job_stays_paused_over_a_kill);
+	suite_add_tcase(s, t);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed != 0;
+}
