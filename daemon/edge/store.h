@@ -396,6 +396,8 @@ struct store_options {
 	enum store_kind kind;
 	const char *dir; /* SQLITE: exists, locked by the caller (lockfile.h). MEMORY: may be NULL:
 			  * then it has no place for bodies */
+	struct bodydir
+		*bodies; /* MEMORY without dir: another's place for bodies, which outlives it */
 	bool plays_disk; /* MEMORY: not immediate, so that it is used as a disk is; for simulation
 			  */
 	uint64_t max_bytes;	  /* results and bodies kept; 0 = no limit */

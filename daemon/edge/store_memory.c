@@ -188,7 +188,8 @@ static void memory_close(struct store *base)
 	mem_list_free(&s->hold);
 	mem_list_free(&s->opid);
 	mem_list_free(&s->counter);
-	bodydir_close(base->bodies);
+	if (s->owns_bodies)
+		bodydir_close(base->bodies);
 	free(s);
 }
 
@@ -216,6 +217,8 @@ enum err store_memory_open(const struct store_options *o, struct store **ret_sto
 				 .log = o->log,
 				 .fault = o->fault,
 				 .max_bytes = o->max_bytes};
+	s->base.bodies = o->bodies;
+	s->owns_bodies = o->dir != NULL;
 	if (o->dir != NULL)
 		e = bodydir_open(&bodies, &s->base.bodies);
 	if (e != ERR_OK) {

@@ -21,6 +21,7 @@ struct mem_job {
 struct mem_store {
 	struct store base;
 	struct ordered job, key, hold, opid, counter;
+	bool owns_bodies;
 	uint64_t used_bytes;
 	bool must_prune; /* something was forgotten or acknowledged */
 };

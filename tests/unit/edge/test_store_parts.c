@@ -331,6 +331,34 @@ START_TEST(a_body_is_found_by_its_result_and_goes_with_its_job)
 }
 END_TEST
 
+START_TEST(a_volatile_job_leaves_no_body_in_a_borrowed_place)
+{
+	struct store *durable = open_kind(0, 0);
+	const struct store_options o = {.kind = STORE_MEMORY, .bodies = store_bodies(durable)};
+	struct store_rows rows;
+	struct bodyread *r = NULL;
+	struct store_body row;
+	struct store_batch *b = batch();
+
+	ck_assert_int_eq(store_open(&o, &store), ERR_OK);
+	put_job(1);
+	write_body(1, 1, "one");
+	store_kit_read(store, (struct store_query){.kind = STORE_Q_BODY, .job = 1, .after = 1},
+		       &rows);
+	ck_assert_uint_eq(rows.n, 1);
+	row = rows.row[0].body;
+	store_rows_fini(&rows);
+	ck_assert_int_eq(bodyread_open(o.bodies, row.id, row.size, row.sha256, &r), ERR_OK);
+	bodyread_close(r);
+	add(b, STORE_JOB_FORGET)->ref.job = 1;
+	ck_assert_int_eq(store_kit_apply(store, b), ERR_OK);
+	prune((struct store_prune_op){.max_rows = 100});
+	ck_assert_int_eq(bodyread_open(o.bodies, row.id, row.size, row.sha256, &r), ERR_CORRUPT);
+	store_close(store);
+	store = durable;
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("store_parts");
@@ -351,6 +379,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 		tcase_add_loop_test(t, tests[i], 0, 2);
+	tcase_add_test(t, a_volatile_job_leaves_no_body_in_a_borrowed_place);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
