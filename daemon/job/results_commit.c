@@ -9,6 +9,14 @@
 
 #include <string.h>
 
+/* The chunk comes first: totals that an end of the job sets are the last word. */
+static void to_front(struct store_batch *b)
+{
+	struct store_op last = b->op[b->n - 1];
+	memmove(b->op + 1, b->op, (b->n - 1) * sizeof(*b->op));
+	b->op[0] = last;
+}
+
 static bool add_chunk(struct results *r, struct fill *f)
 {
 	struct bytes done = BYTES_LIMIT(STORE_TEXT_MAX);
@@ -27,7 +35,9 @@ static bool add_chunk(struct results *r, struct fill *f)
 	bool ok = done_write(&f->done, &done) == ERR_OK && op->chunk.lines.p != NULL;
 	op->chunk.done = ok ? results_text(r, bytes_slice(&done)) : (struct slice){NULL, 0};
 	bytes_fini(&done);
-	return ok && op->chunk.done.p != NULL;
+	ok = ok && op->chunk.done.p != NULL;
+	to_front(f->batch);
+	return ok;
 }
 
 static bool add_snapshot(struct results *r, const struct results_cursor *c, uint64_t seq)
