@@ -21,6 +21,13 @@ static __attribute__((noinline)) bool before_handling(act_shard *sh, struct acto
 	return m->token == 0 || rt_ask_taken(sh, m);
 }
 
+/* Whether a request leaves, or the room it makes is waited for. */
+static inline bool needs_care(const struct actor *a, const act_msg *m)
+{
+	return m->token != 0 || !list_empty(&a->more->waiters) ||
+	       ((a->flags & FLAG_RESUMES) != 0 && a->depth <= a->cap / 2U);
+}
+
 static __attribute__((noinline)) int after_handling(act_shard *sh, struct actor *a, int rc)
 {
 	return rc == ACT_OK && has_signals(a) ? rt_actor_signals(sh, a, false) : rc;
@@ -34,7 +41,7 @@ static inline int run_mail(act_shard *sh, struct actor *a)
 	int32_t n = 0;
 	while (a->tail != NULL && rc == ACT_OK && sh->budget > 0) {
 		act_msg *m = rt_mail_shift(a);
-		if (__builtin_expect(((uintptr_t)a->more | m->token) != 0, 0) &&
+		if (__builtin_expect(((uintptr_t)a->more | m->token) != 0, 0) && needs_care(a, m) &&
 		    !before_handling(sh, a, m)) {
 			rt_msg_free(sh, m);
 			continue;
