@@ -14,8 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* What fits into one request with room for the rest of the job, also as base64. */
-#define BODY_MAX_BYTES (2u << 20)
+/* More cannot fit into one request; what is a little less is refused when it is sent. */
+#define BODY_MAX_BYTES (4u << 20)
 
 static enum status read_file(const char *path, struct bytes *out)
 {
@@ -25,7 +25,7 @@ static enum status read_file(const char *path, struct bytes *out)
 		return STATUS_OK;
 	say("cannot send %s: %s", strcmp(path, "-") == 0 ? "standard input" : path,
 	    e == ERR_IO		 ? strerror(errno)
-	    : e == ERR_TOO_LARGE ? "it is larger than 2 MiB"
+	    : e == ERR_TOO_LARGE ? "it is larger than 4 MiB"
 				 : err_text(e));
 	return STATUS_USAGE;
 }
