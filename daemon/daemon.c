@@ -30,7 +30,6 @@ struct daemon {
 	struct doorbell ring, stop, reload;
 	struct warden_desk desk;
 	struct job_peers peers;
-	uint64_t last_body;
 	/* Configurations that calls in flight may still point into. */
 	struct config *retired[RETIRED_MAX];
 	uint32_t n_retired;
@@ -114,11 +113,6 @@ static const struct net_policy *policy_now(void *ctx)
 	return ((struct house *)ctx)->config->network;
 }
 
-static uint64_t next_body(void *ctx)
-{
-	return ++((struct daemon *)ctx)->last_body;
-}
-
 static void store_fatal(void *ctx, const char *why)
 {
 	op_fatal(ctx, why);
@@ -192,21 +186,6 @@ static act_id spawn_store(struct daemon *d, act_self *root, struct store *store)
 }
 
 /* Where the numbers of body files go on. */
-static enum err read_last_body(struct daemon *d)
-{
-	struct store *s = d->house.world->durable;
-	struct store_rows rows = {.n = 0};
-	struct store_query q = {.kind = STORE_Q_COUNTER, .text = SLICE_LIT("body")};
-	if (s == NULL)
-		return ERR_OK;
-	enum err e = store_read(s, &q, &rows);
-	if (e != ERR_OK && e != ERR_NOT_FOUND)
-		return e;
-	d->last_body = e == ERR_OK && rows.n > 0 ? rows.row[0].counter.value : 0;
-	store_rows_fini(&rows);
-	return ERR_OK;
-}
-
 static enum err spawn_below(struct daemon *d, act_self *root)
 {
 	struct house *h = &d->house;
@@ -225,8 +204,6 @@ static enum err spawn_below(struct daemon *d, act_self *root)
 		return ERR_NOMEM;
 	struct host_opts hosts = {.exchange = w->exchange,
 				  .bodies = w->durable != NULL ? store_bodies(w->durable) : NULL,
-				  .body_id = next_body,
-				  .body_id_ctx = d,
 				  .body_class = HOUSE_WORK_FILE,
 				  .log = h->log,
 				  .seed = w->hash_seed};
@@ -309,8 +286,6 @@ enum err daemon_new(const struct world *w, struct daemon **ret, struct bytes *wh
 		return ERR_NOMEM;
 	fill_house(d, w);
 	enum err e = make_shard(d);
-	if (e == ERR_OK)
-		e = read_last_body(d);
 	if (e == ERR_OK)
 		e = make_sockets(d);
 	if (e == ERR_OK)

@@ -97,11 +97,9 @@ struct host_stats {
 };
 
 struct host_opts {
-	struct exchange *exchange;	/* outlives the actors */
-	struct bodydir *bodies;		/* NULL: bodies stay in memory up to their max_body */
-	uint64_t (*body_id)(void *ctx); /* a fresh number for a body file */
-	void *body_id_ctx;
-	uint8_t body_class; /* offload class of body writes */
+	struct exchange *exchange; /* outlives the actors */
+	struct bodydir *bodies;	   /* NULL: bodies stay in memory up to their max_body */
+	uint8_t body_class;	   /* offload class of body writes */
 	const struct log *log;
 	uint64_t seed;	  /* of hashes */
 	uint16_t mailbox; /* of each host; 0 = 4096 */
