@@ -615,6 +615,114 @@ START_TEST(adaptive_halves_on_overload)
 }
 END_TEST
 
+START_TEST(named_keys_are_bounded_and_nobody_is_turned_away)
+{
+	static struct client c[400];
+	lw = (struct limit_world){0};
+	limit_open(&lw, "[]");
+	struct limiter_opts o = {
+		.rules = lw.rules, .clock = &lw.w.fake.clock, .seed = 1, .max_keys = 20};
+	lw.limiter = limiter_spawn(lw.w.root, &o);
+	struct ask_arg a = {.type = LIMIT_KEYS};
+	for (int i = 0; i < 400; i++) {
+		char host[16];
+		snprintf(host, sizeof(host), "n%d", i);
+		c[i] = client_of(&lw, host);
+		c[i].hold_ns = 2 * MS;
+		client_start(&c[i]);
+		world_run_for(&lw.w, MS);
+		ck_assert_uint_le(ask_rows(&a)->n, 20);
+		act_drop(lw.w.root, asked);
+	}
+	world_run_for(&lw.w, S);
+	ck_assert_uint_eq(count_done(c, 400), 400);
+	limit_close(&lw);
+}
+END_TEST
+
+static const char *const mixed_rules =
+	"[{\"key\":\"all\",\"concurrency\":20},"
+	"{\"match\":{\"host\":\"h1\"},\"key\":\"one\",\"rate\":\"50/s\",\"burst\":4},"
+	"{\"match\":{\"host\":\"h2\"},\"key\":\"two\",\"quota\":[\"30/s\"],\"concurrency\":5},"
+	"{\"match\":{\"path\":\"/p\"},\"key\":\"path-${host}\",\"concurrency\":2}]";
+
+static struct client mixed_client(struct rng *rng)
+{
+	static const char *const hosts[] = {"h1", "h2", "h3"};
+	struct client c = client_of(&lw, hosts[rng_below(rng, 3)]);
+	c.start_ns = S + (int64_t)rng_below(rng, 10 * S);
+	c.hold_ns = (int64_t)rng_below(rng, 100 * MS);
+	c.ask.path = rng_below(rng, 2) == 0 ? SLICE_LIT("/p") : SLICE_LIT("/");
+	c.ask.job = 1 + rng_below(rng, 6);
+	c.ask.uid = (uint32_t)(c.ask.job % 2);
+	c.ask.priority = (uint8_t)(1 + rng_below(rng, 9));
+	c.ask.is_front = rng_below(rng, 10) == 0;
+	c.ask.n_own = 1;
+	c.ask.own[0] = (struct limit_own){.concurrency = 7};
+	c.leaves_it = rng_below(rng, 20) == 0;
+	if (rng_below(rng, 15) == 0)
+		c.outcome = (struct limit_outcome){.use = LIMIT_UNUSED, .retry_after_ms = -1};
+	return c;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Arrivals of used grants at one host. */
+static size_t arrivals(const struct client *c, int n, const char *host, int64_t *at)
+{
+	size_t count = 0;
+	for (int i = 0; i < n; i++) {
+		if (c[i].is_granted && c[i].outcome.use == LIMIT_USED &&
+		    slice_is(c[i].ask.host, host))
+			at[count++] = c[i].granted_ns;
+	}
+	qsort(at, count, sizeof(*at), by_time);
+	return count;
+}
+
+/* Everything at once, with clients that are cancelled and killed at any moment. */
+START_TEST(whatever_happens_limits_hold_and_nothing_is_lost)
+{
+	enum { N = 1500 };
+	static struct client c[N];
+	static int64_t at[N];
+	struct rng rng;
+	rng_seed(&rng, (uint64_t)_i + 100);
+	open_with(mixed_rules);
+	for (int i = 0; i < N; i++) {
+		c[i] = mixed_client(&rng);
+		client_start(&c[i]);
+	}
+	for (int i = 0; i < 1200; i++) {
+		world_run_for(&lw.w, 10 * MS);
+		struct client *victim = &c[rng_below(&rng, N)];
+		if (rng_below(&rng, 2) == 0)
+			act_cancel(lw.w.root, victim->id, ACT_WHY_CANCEL);
+		else if (!victim->is_granted)
+			act_kill(lw.w.root, victim->id);
+	}
+	world_run_for(&lw.w, 300 * S);
+	size_t n = arrivals(c, N, "h1", at);
+	check_rate(at, n, 50, S, 4);
+	n = arrivals(c, N, "h2", at);
+	ck_assert_int_le(most_within(at, n, S), 30);
+	struct ask_arg a = {.type = LIMIT_KEYS};
+	const struct limit_rows *rows = ask_rows(&a);
+	for (uint32_t i = 0; i < rows->n; i++) {
+		ck_assert_uint_eq(rows->row[i].held, 0);
+		ck_assert_uint_eq(rows->row[i].waiting, 0);
+	}
+	act_drop(lw.w.root, asked);
+	for (int i = 0; i < N; i++)
+		ck_assert(!act_is_alive(lw.w.root, c[i].id));
+	limit_close(&lw);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("limiter");
@@ -645,6 +753,8 @@ int main(void)
 	tcase_add_test(t, idle_keys_and_ended_jobs_are_forgotten);
 	tcase_add_test(t, bandwidth_is_shared_among_the_slots);
 	tcase_add_test(t, adaptive_halves_on_overload);
+	tcase_add_test(t, named_keys_are_bounded_and_nobody_is_turned_away);
+	tcase_add_loop_test(t, whatever_happens_limits_hold_and_nothing_is_lost, 0, 20);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
