@@ -27,6 +27,7 @@ struct peer {
 	size_t at;		 /* of now->bytes */
 	size_t body_until;	 /* got.n at which now may begin */
 	struct event *step;
+	bool plain; /* CONNECT is awaited */
 };
 
 struct rawd {
@@ -38,7 +39,7 @@ struct rawd {
 	size_t n_peer, n_requests;
 	struct rawd_reply **reply;
 	size_t n_reply, next_reply;
-	bool resumed, stopped;
+	bool resumed, stopped, tunnels;
 };
 
 static void peer_close(struct peer *p, bool reset)
@@ -49,7 +50,7 @@ static void peer_close(struct peer *p, bool reset)
 	if (reset)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0},
 			   sizeof(struct linger));
-	else if (p->r->tls != NULL)
+	else if (p->r->tls != NULL && !p->plain)
 		SSL_shutdown(bufferevent_openssl_get_ssl(p->bev));
 	bufferevent_free(p->bev);
 	p->bev = NULL;
@@ -134,6 +135,36 @@ static void on_request(struct peer *p)
 	step(p);
 }
 
+static void on_bytes(struct bufferevent *bev, void *arg);
+static void on_peer_event(struct bufferevent *bev, short what, void *arg);
+
+static void listen_to(struct peer *p)
+{
+	bufferevent_setcb(p->bev, on_bytes, on_written, on_peer_event, p);
+	bufferevent_enable(p->bev, (short)(p->r->stopped ? EV_WRITE : EV_READ | EV_WRITE));
+}
+
+static struct bufferevent *tls_over(struct rawd *r, int fd)
+{
+	return bufferevent_openssl_socket_new(r->base, fd, SSL_new(r->tls),
+					      BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+}
+
+/* The way is open: the same connection, another protocol. */
+static void on_connect(struct peer *p)
+{
+	static const char yes[] = "HTTP/1.1 200 Connection established\r\n\r\n";
+	int fd = bufferevent_getfd(p->bev);
+	CHECK(fd >= 0 && write(fd, yes, sizeof(yes) - 1) == (ssize_t)sizeof(yes) - 1);
+	bufferevent_setfd(p->bev, -1);
+	bufferevent_free(p->bev);
+	p->plain = false;
+	p->head_from = p->got.n;
+	p->bev = tls_over(p->r, fd);
+	CHECK(p->bev != NULL);
+	listen_to(p);
+}
+
 static void on_bytes(struct bufferevent *bev, void *arg)
 {
 	struct peer *p = arg;
@@ -141,6 +172,11 @@ static void on_bytes(struct bufferevent *bev, void *arg)
 	size_t n;
 	while ((n = bufferevent_read(bev, buf, sizeof(buf))) > 0)
 		bytes_add(&p->got, buf, n);
+	if (p->plain) {
+		if (memmem(p->got.p, p->got.n, "\r\n\r\n", 4) != NULL)
+			on_connect(p);
+		return;
+	}
 	if (p->now != NULL)
 		step(p);
 	else if (p->head_from < p->got.n)
@@ -171,15 +207,14 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	p->r = r;
 	if (sa->sa_family == AF_INET)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	p->bev = r->tls == NULL ? bufferevent_socket_new(r->base, fd, BEV_OPT_CLOSE_ON_FREE)
-				: bufferevent_openssl_socket_new(r->base, fd, SSL_new(r->tls),
-								 BUFFEREVENT_SSL_ACCEPTING,
-								 BEV_OPT_CLOSE_ON_FREE);
+	p->plain = r->tunnels;
+	p->bev = r->tls == NULL || r->tunnels
+			 ? bufferevent_socket_new(r->base, fd, BEV_OPT_CLOSE_ON_FREE)
+			 : tls_over(r, fd);
 	p->step = event_new(r->base, -1, 0, on_step, p);
 	CHECK(p->bev != NULL && p->step != NULL);
 	r->peer[r->n_peer++] = p;
-	bufferevent_setcb(p->bev, on_bytes, on_written, on_peer_event, p);
-	bufferevent_enable(p->bev, (short)(r->stopped ? EV_WRITE : EV_READ | EV_WRITE));
+	listen_to(p);
 }
 
 static struct rawd *listen_on(struct event_base *base, struct sockaddr *sa, socklen_t n)
@@ -211,6 +246,13 @@ struct rawd *rawd_new_unix(struct event_base *base, const char *path)
 	strncpy(a.sun_path, path, sizeof(a.sun_path) - 1);
 	unlink(path);
 	return listen_on(base, (void *)&a, sizeof(a));
+}
+
+struct rawd *rawd_new_tunnel(struct event_base *base, const struct rawd_cert *cert)
+{
+	struct rawd *r = rawd_new(base, cert);
+	r->tunnels = true;
+	return r;
 }
 
 void rawd_free(struct rawd *r)

@@ -36,6 +36,8 @@ struct rawd_cert {
 struct rawd *rawd_new(struct event_base *base, const struct rawd_cert *cert);
 /* The same on a Unix socket. */
 struct rawd *rawd_new_unix(struct event_base *base, const char *path);
+/* A proxy and the origin behind it in one: answers CONNECT with 200, then shakes hands. */
+struct rawd *rawd_new_tunnel(struct event_base *base, const struct rawd_cert *cert);
 void rawd_free(struct rawd *r);
 uint16_t rawd_port(const struct rawd *r);
 /* PEM of the authority that signs all certificates of this process. */

@@ -4,6 +4,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #define OK11 "HTTP/1.1 200 OK\r\n"
 #define CL5  "Content-Length: 5\r\n"
@@ -56,6 +57,77 @@ START_TEST(without_credit_nothing_comes_and_nothing_is_lost)
 		bytes_fini(&b);
 		xscene_close(&s);
 	}
+}
+END_TEST
+
+/* That many bytes of "a", as gzip, in one chunk. */
+static void add_coded_reply(struct xscene *s, size_t total)
+{
+	struct bytes b = BYTES_LIMIT(1 << 20);
+	unsigned char *plain = malloc(total), *coded = malloc(total / 2 + 1000);
+	ck_assert(plain != NULL && coded != NULL);
+	memset(plain, 'a', total);
+	z_stream z = {0};
+	ck_assert_int_eq(deflateInit2(&z, 9, Z_DEFLATED, 31, 9, Z_DEFAULT_STRATEGY), Z_OK);
+	z.next_in = plain;
+	z.avail_in = (uInt)total;
+	z.next_out = coded;
+	z.avail_out = (uInt)(total / 2 + 1000);
+	ck_assert_int_eq(deflate(&z, Z_FINISH), Z_STREAM_END);
+	bytes_printf(&b, OK11 TE "Content-Encoding: gzip\r\n\r\n%zx\r\n", (size_t)z.total_out);
+	bytes_add(&b, coded, z.total_out);
+	bytes_add_str(&b, "\r\n0\r\n\r\n");
+	deflateEnd(&z);
+	rawd_add(s->server, &(struct rawd_reply){.bytes = bytes_slice(&b)});
+	free(plain);
+	free(coded);
+	bytes_fini(&b);
+}
+
+START_TEST(coded_body_comes_as_slowly_as_it_is_taken)
+{
+	enum { TOTAL = 500000, STEP = 7000 };
+	struct xscene s;
+	struct xgot g = {.refuses_data = true};
+	xscene_open_way(&s, _i);
+	add_coded_reply(&s, TOTAL); /* a few hundred bytes: all of it is there at once */
+	s.req.credit_bytes = STEP;
+	ck_assert(xkit_submit(&s.kit, &s.req, &g) == ERR_OK);
+	xkit_spin(&s.kit, 50);
+	ck_assert_uint_eq(g.body.n, STEP);
+	while (!g.ended) {
+		size_t before = g.body.n;
+		exchange_credit(s.kit.x, g.id, STEP);
+		xkit_spin(&s.kit, 1);
+		ck_assert_uint_le(g.body.n, before + STEP);
+	}
+	ck_assert_msg(g.ok, "%s", g.message);
+	ck_assert_uint_eq(g.body.n, TOTAL);
+	ck_assert_uint_eq(xscene_stats(&s).idle, 1);
+	xgot_fini(&g);
+	xscene_close(&s);
+}
+END_TEST
+
+START_TEST(bombs_are_cut_while_they_unfold)
+{
+	struct xscene s;
+	struct xgot g;
+	xscene_open_way(&s, _i);
+	add_coded_reply(&s, 20 << 20);
+	s.req.limits.body_bytes = 100000;
+	xscene_get(&s, &g);
+	ck_assert_int_eq(g.kind, KIND_BODY_TOO_LARGE);
+	ck_assert_uint_le(g.body.n, 100000);
+	xgot_fini(&g);
+	add_coded_reply(&s, 20 << 20);
+	s.req.limits = (struct xlimits){.decoded_per_wire = 50};
+	xscene_get(&s, &g);
+	ck_assert_int_eq(g.kind, KIND_BODY_TOO_LARGE);
+	ck_assert_uint_lt(g.body.n, 5 << 20);
+	ck_assert_uint_eq(xscene_stats(&s).idle, 0);
+	xgot_fini(&g);
+	xscene_close(&s);
 }
 END_TEST
 
@@ -199,6 +271,8 @@ static Suite *suite(void)
 	for (int way = 0; way < XSCENE_WAYS; way += 2) {
 		tcase_add_loop_test(tc, without_credit_nothing_comes_and_nothing_is_lost, way,
 				    way + 1);
+		tcase_add_loop_test(tc, coded_body_comes_as_slowly_as_it_is_taken, way, way + 1);
+		tcase_add_loop_test(tc, bombs_are_cut_while_they_unfold, way, way + 1);
 		tcase_add_loop_test(tc, each_phase_has_its_own_timer, way, way + 1);
 	}
 	tcase_add_test(tc, mute_tls_peer_is_a_connect_timeout);

@@ -147,6 +147,33 @@ START_TEST(http_proxy_gets_absolute_form_and_login)
 }
 END_TEST
 
+START_TEST(https_goes_through_connect_and_is_verified)
+{
+	struct xscene s;
+	xkit_open(&s.kit, NULL);
+	s.server = rawd_new_tunnel(s.kit.base, &(struct rawd_cert){.name = "far.example"});
+	s.req = xkit_get("far.example", 443, true);
+	s.req.n_resolve = 0;
+	s.req.decode = false;
+	s.req.tls_options.ca_pem = rawd_ca_pem();
+	s.req.proxy = (struct xproxy){XPROXY_HTTP, SLICE_LIT("127.0.0.1"), rawd_port(s.server),
+				      SLICE_LIT("user"), SLICE_LIT("pass")};
+	for (int i = 0; i < 2; i++) {
+		rawd_say(s.server, OK5, 0, RAWD_KEEP);
+		xscene_expect(&s, "hello", true);
+	}
+	ck_assert_uint_eq(rawd_connections(s.server), 1);
+	/* The login is the proxy's alone. */
+#define GET_FAR "GET / HTTP/1.1\r\nHost: far.example\r\n\r\n"
+	expect_sent(&s, 0,
+		    "CONNECT far.example:443 HTTP/1.1\r\nHost: far.example:443\r\n"
+		    "Proxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n" GET_FAR GET_FAR);
+	s.req.host = s.req.authority = SLICE_LIT("other.example");
+	xscene_expect_failure(&s, KIND_TLS_VERIFY, "not for other.example");
+	xscene_close(&s);
+}
+END_TEST
+
 START_TEST(refusing_proxy_is_named)
 {
 	struct xscene s;
@@ -329,6 +356,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, tls_sessions_are_resumed);
 	tcase_add_test(tc, other_tls_options_never_share_a_connection);
 	tcase_add_test(tc, http_proxy_gets_absolute_form_and_login);
+	tcase_add_test(tc, https_goes_through_connect_and_is_verified);
 	tcase_add_test(tc, refusing_proxy_is_named);
 	tcase_add_test(tc, socks5_is_given_name_and_login);
 	tcase_add_test(tc, socks5_refusal_is_explained);
