@@ -167,8 +167,7 @@ static void own_limits(const struct fetch *f, struct limit_ask *ask)
 	struct limit_own *job = &ask->own[ask->n_own++];
 	*job = (struct limit_own){.concurrency = (uint32_t)l->concurrency, .burst = 1};
 	if (l->has_rate) {
-		job->rate = (struct rate){.n = l->rate.n,
-					  .per_ns = l->rate.per_ms * NS_PER_MS};
+		job->rate = (struct rate){.n = l->rate.n, .per_ns = l->rate.per_ms * NS_PER_MS};
 		job->burst = l->burst > 0 ? (uint32_t)l->burst : 1;
 	}
 	for (const struct task *t = f->leaf.task->up; t != NULL && ask->n_own < LIMIT_OWN_MAX;
@@ -215,11 +214,20 @@ struct limit_ticket *fetch_ticket(act_self *self, struct fetch *f)
 
 /* ---- the call ---- */
 
+/* What the call holds beside its texts; the job's tree keeps what is the same for all its calls. */
 struct arrays {
-	struct xheader *header;
+	struct job_spec *spec;
 	size_t n_header;
 	struct xresolve *resolve;
+	struct xheader header[];
 };
+
+static void arrays_free(void *hold)
+{
+	struct arrays *a = hold;
+	job_spec_unref(a->spec);
+	free(a);
+}
 
 static void add_header(struct host_call *c, struct arrays *a, struct slice name, struct slice value)
 {
@@ -287,7 +295,9 @@ static size_t texts_size(const struct fetch *f, const struct bytes *auth)
 {
 	const struct fetch_spec *s = f->spec;
 	size_t n = 3 * (size_t)f->at.n + s->method.n + auth->n + s->body.n + s->content_type.n +
-		   s->proxy.n + s->tls_ca.n + s->tls_cert.n + s->tls_key.n + s->unix_socket.n + 512;
+		   s->proxy.n + s->unix_socket.n + 512;
+	if (f->at.is_https)
+		n += s->tls_ca.n + s->tls_cert.n + s->tls_key.n;
 	for (uint32_t i = 0; i < s->n_header; i++)
 		n += s->header[i].name.n + s->header[i].value.n;
 	for (uint32_t i = 0; i < s->n_resolve; i++)
@@ -326,6 +336,22 @@ static bool set_proxy(const struct fetch *f, struct host_call *c)
 	return ok;
 }
 
+/* A bundle of authorities is large; that of the whole job is not copied for each call. */
+static struct slice pem(struct host_call *c, struct slice own, struct slice of_job)
+{
+	return own.p == of_job.p && own.n == of_job.n ? own : host_call_text(c, own);
+}
+
+static void set_tls(const struct fetch *f, struct host_call *c)
+{
+	const struct fetch_spec *s = f->spec, *all = &fetch_job(f)->spec->fetch_defaults;
+	if (f->at.is_https)
+		c->req.tls_options = (struct xtls){.ca_pem = pem(c, s->tls_ca, all->tls_ca),
+						   .cert_pem = pem(c, s->tls_cert, all->tls_cert),
+						   .key_pem = pem(c, s->tls_key, all->tls_key),
+						   .insecure = !s->tls_verify};
+}
+
 static void set_places(const struct fetch *f, struct host_call *c, struct arrays *a)
 {
 	const struct fetch_spec *s = f->spec;
@@ -336,10 +362,7 @@ static void set_places(const struct fetch *f, struct host_call *c, struct arrays
 	c->req.resolve = a->resolve;
 	c->req.n_resolve = s->n_resolve;
 	c->req.unix_socket = host_call_text(c, s->unix_socket);
-	c->req.tls_options = (struct xtls){.ca_pem = host_call_text(c, s->tls_ca),
-					   .cert_pem = host_call_text(c, s->tls_cert),
-					   .key_pem = host_call_text(c, s->tls_key),
-					   .insecure = !s->tls_verify};
+	set_tls(f, c);
 	c->req.timeouts = (struct xtimeouts){.connect_ms = s->connect_timeout_ms,
 					     .first_byte_ms = s->first_byte_timeout_ms,
 					     .read_idle_ms = s->read_timeout_ms,
@@ -386,22 +409,23 @@ static struct host_call *fill_call(struct fetch *f, struct bytes *auth)
 		n_header * sizeof(struct xheader) + f->spec->n_resolve * sizeof(struct xresolve);
 	if (c == NULL)
 		return NULL;
-	struct arrays a = {.header = calloc(1, room)};
-	if (a.header == NULL || host_call_reserve(c, texts_size(f, auth)) != ERR_OK) {
-		free(a.header);
+	struct arrays *a = calloc(1, sizeof(*a) + room);
+	if (a == NULL || host_call_reserve(c, texts_size(f, auth)) != ERR_OK) {
+		free(a);
 		host_call_free(c);
 		return NULL;
 	}
-	a.resolve = (struct xresolve *)(void *)(a.header + n_header);
-	c->hold = a.header;
-	c->hold_free = free;
+	a->spec = job_spec_ref(fetch_job(f)->spec);
+	a->resolve = (struct xresolve *)(void *)(a->header + n_header);
+	c->hold = a;
+	c->hold_free = arrays_free;
 	set_target(f, c);
-	add_own_headers(f, c, &a);
+	add_own_headers(f, c, a);
 	if (auth->n > 0)
-		add_header(c, &a, SLICE_LIT("Authorization"), bytes_slice(auth));
-	c->req.headers = a.header;
-	c->req.n_headers = a.n_header;
-	set_places(f, c, &a);
+		add_header(c, a, SLICE_LIT("Authorization"), bytes_slice(auth));
+	c->req.headers = a->header;
+	c->req.n_headers = a->n_header;
+	set_places(f, c, a);
 	set_body_policy(f, c);
 	return c;
 }

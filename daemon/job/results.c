@@ -109,14 +109,15 @@ struct fill *results_fill_now(struct results *r)
 	return f;
 }
 
-/* Half of those who hold a slot wait: then nobody is served by waiting longer. */
+/* All who hold a slot wait: nobody is served by waiting longer. So many lines are worth a commit.
+ */
 bool results_is_ready(const struct results *r)
 {
 	const struct fill *f = r->fill;
 	return f->is_hurried || r->is_closed || f->n_lines >= RESULTS_FILL_LINES ||
 	       f->lines.n >= RESULTS_FILL_BYTES ||
 	       (f->batch != NULL && f->batch->n >= RESULTS_FILL_OPS) ||
-	       (int)f->n_parked * 2 >= r->n_holding;
+	       f->n_parked >= RESULTS_FILL_WORTH || (int)f->n_parked >= r->n_holding;
 }
 
 void results_stir(struct results *r)

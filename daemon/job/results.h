@@ -25,6 +25,7 @@ struct store_op;
 enum results_class { RESULTS_OK, RESULTS_FAILED, RESULTS_CANCELLED };
 
 #define RESULTS_FILL_LINES  256
+#define RESULTS_FILL_WORTH  32
 #define RESULTS_FILL_BYTES  (256u << 10)
 #define RESULTS_FILL_OPS    1000
 #define RESULTS_FILL_NS	    (5 * NS_PER_MS)
@@ -110,7 +111,7 @@ uint64_t results_commit_no(const struct results *r);
 /* Until that commit is done, whatever is cancelled meanwhile. */
 int results_wait(act_self *self, void *frame);
 
-/* Leaves that hold a slot: when half of them wait for a commit, it goes. */
+/* Leaves that hold a slot: when all of them wait for a commit, it goes. */
 void results_hold(struct results *r, int by);
 
 /* ---- back-pressure ---- */
