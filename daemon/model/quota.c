@@ -157,14 +157,15 @@ enum err quota_load(struct quota *q, struct slice text, int64_t offset_ns, int64
 		if (*colon != ':')
 			return spent(q, now_ns, ERR_INVALID);
 		int64_t count = strtoll(colon + 1, &stop, 10);
-		if (*stop != '\0' || stop == colon + 1 || count < 1)
+		bool is_bad = *stop != '\0' || stop == colon + 1 || count < 1;
+		if (is_bad || __builtin_sub_overflow(time, offset_ns, &time))
 			return spent(q, now_ns, ERR_INVALID);
-		time -= offset_ns;
+		count = count > q->n ? q->n : count; /* more than all of it is all of it */
 		time = time > now_ns ? now_ns : time;
 		if (time < last) /* times must not go backwards */
 			time = last;
 		last = time;
-		if (time + q->window_ns > now_ns)
+		if (now_ns - q->window_ns < time)
 			quota_take(q, time, count);
 		at += n + 1;
 	}
