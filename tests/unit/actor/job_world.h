@@ -237,10 +237,12 @@ static inline int server_init(act_self *self, void *state, const void *arg)
 static inline void server_fini(act_self *self, void *state, int why)
 {
 	struct server *s = state;
-	(void)self;
 	(void)why;
-	while (!list_empty(&s->calls))
-		served_free(s, LIST_ENTRY(s->calls.next, struct served, link));
+	while (!list_empty(&s->calls)) {
+		struct served *v = LIST_ENTRY(s->calls.next, struct served, link);
+		act_timer_clear(self, &v->timer);
+		served_free(s, v);
+	}
 }
 
 static const act_class server_class = {
