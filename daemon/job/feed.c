@@ -222,6 +222,8 @@ void feed_watermark(struct feed *f, uint64_t done_below)
 		struct feed_chunk *c = LIST_ENTRY(f->chunks.next, struct feed_chunk, link);
 		if (c->first + c->n > done_below || c->n == 0 || f->taken < c->first + c->n)
 			break;
+		if (c->link.next == &f->chunks)
+			break; /* the newest tells the next life where the client goes on */
 		drop = c->first + c->n;
 		forget_text(f, c);
 		chunk_free(c);

@@ -2,8 +2,8 @@
  * feed -- the items a client feeds to its job: committed before they are used, one each reads them.
  *
  * Items are lines of JSON. Chunks stay in memory while FEED_MEMORY allows; others are read back
- * from the store when their turn comes. A chunk leaves the store when every item in it is done.
- * Threads: the job's shard.
+ * from the store when their turn comes. A chunk leaves the store when every item in it is done and
+ * a newer one is there. Threads: the job's shard.
  */
 #pragma once
 

@@ -223,6 +223,21 @@ static void catch_fold(struct task *t)
 	m->sub = NULL;
 }
 
+/* A handler that was cancelled from outside was not at fault: all of it was cancelled. */
+static bool catch_is_cut(act_self *self, struct task *t)
+{
+	struct mods *m = t->mods;
+	if (m->sub->out.state != OUTCOME_CANCELLED || !act_is_cancelled(self))
+		return false;
+	m->handlers.n_failed += m->sub->out.n_failed;
+	m->handlers.n_handled += m->sub->out.n_handled;
+	task_free(m->sub);
+	m->sub = NULL;
+	task_sum(t, &m->handlers);
+	task_cancelled(self, t);
+	return true;
+}
+
 static void catch_ends(struct task *t)
 {
 	struct mods *m = t->mods;
@@ -256,6 +271,8 @@ static int catch_step(act_self *self, void *task)
 	m->rest = failure_ref(t->out.error);
 	while (catch_next(t)) {
 		CO_CALL(&m->catch_co, m->rc, task_step, m->sub);
+		if (catch_is_cut(self, t))
+			return ACT_OK;
 		catch_fold(t);
 	}
 	catch_ends(t);

@@ -50,6 +50,7 @@ static struct oracle of_group(const struct jobtree *t)
 	o.n_ok.min = 0;
 	o.n_handled.min = 0;
 	o.n_failed.min = 1;
+	o.n_failed.max += o.n_handled.max; /* what would have handled it may have been cut off */
 	return o;
 }
 
