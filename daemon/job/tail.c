@@ -152,9 +152,10 @@ static size_t skip_lines(struct slice text, size_t at, uint64_t n)
 void tail_measure_text(struct slice lines, uint64_t first, struct tail_cut *cut)
 {
 	uint64_t from = cut->after + 1 + cut->n;
+	if (cut->is_full)
+		return; /* it ended before this chunk */
 	CHECK(from >= first);
-	if (!cut->is_full)
-		measure_from(lines, skip_lines(lines, 0, from - first), cut);
+	measure_from(lines, skip_lines(lines, 0, from - first), cut);
 }
 
 enum err tail_write_text(struct slice lines, uint64_t first, const struct tail_cut *cut,
