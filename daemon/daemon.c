@@ -217,19 +217,22 @@ static enum err spawn_above(struct daemon *d, act_self *root)
 	struct act_opts opts = {.cap = KEEPER_CAP};
 	if ((h->sessions = act_spawn(root, &session_class, NULL, &opts)) == 0)
 		return ERR_NOMEM;
-	d->peers = (struct job_peers){.durable = h->store,
-				      .memory = h->memory,
-				      .limiter = h->limiter,
-				      .sessions = h->sessions,
-				      .hosts = h->hosts,
-				      .events = &h->events,
-				      .clock = h->clock,
-				      .log = h->log,
-				      .ctx = h,
-				      .rules = rules_now,
-				      .policy = policy_now,
-				      .active_jobs = (uint32_t)h->config->jobs_active,
-				      .seed = h->world->hash_seed};
+	d->peers = (struct job_peers){
+		.durable = h->store,
+		.memory = h->memory,
+		.limiter = h->limiter,
+		.sessions = h->sessions,
+		.hosts = h->hosts,
+		.bodies = h->world->durable != NULL ? store_bodies(h->world->durable) : NULL,
+		.body_class = HOUSE_WORK_FILE,
+		.events = &h->events,
+		.clock = h->clock,
+		.log = h->log,
+		.ctx = h,
+		.rules = rules_now,
+		.policy = policy_now,
+		.active_jobs = (uint32_t)h->config->jobs_active,
+		.seed = h->world->hash_seed};
 	if ((h->jobs = jobs_spawn(root, &d->peers)) == 0)
 		return ERR_NOMEM;
 	struct control_args control = {.ctlsock = h->control_sock, .bell = &d->ring};

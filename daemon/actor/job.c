@@ -4,6 +4,7 @@
 #include "actor/job_state.h"
 #include "actor/store.h"
 #include "base/check.h"
+#include "edge/bodyfile.h"
 #include "job/feed.h"
 #include "job/results.h"
 #include "run/shard.h"
@@ -111,12 +112,6 @@ static void on_drain(act_self *self, struct job *j, struct job_call *c)
 	job_call_done(self, c, NULL);
 }
 
-static void on_body(act_self *self, struct job *j, struct job_call *c)
-{
-	(void)j;
-	job_call_refuse(self, c, KIND_NOT_FOUND, "no body is kept beside this result");
-}
-
 typedef void (*on_call)(act_self *self, struct job *j, struct job_call *c);
 
 static const on_call call_table[JOB_CALLS] = {
@@ -131,7 +126,7 @@ static const on_call call_table[JOB_CALLS] = {
 	[JOB_CALL_SHOW] = job_on_show,
 	[JOB_CALL_EXPLAIN] = job_on_explain,
 	[JOB_CALL_FORGET] = job_on_order,
-	[JOB_CALL_BODY] = on_body,
+	[JOB_CALL_BODY] = job_on_body,
 	[JOB_CALL_ATTACH_LOST] = job_on_attach_lost,
 	[JOB_CALL_DRAIN] = on_drain,
 };
@@ -202,7 +197,8 @@ static int on_msg(act_self *self, void *state, act_msg *m)
 static void check_quiet(act_self *self, struct job *j)
 {
 	bool runs = j->env != NULL && !job_has_ended(j) && (j->start_asked || j->was_started);
-	if (runs || j->is_told_idle || !list_empty(&j->polls))
+	bool is_busy = j->env != NULL && j->env->refs > 1; /* tasks of it are under way */
+	if (runs || is_busy || j->is_told_idle || !list_empty(&j->polls))
 		return;
 	if (act_now_ns(self) - j->quiet_since_ns < JOB_QUIET_NS)
 		return;
@@ -263,6 +259,7 @@ static void fini(act_self *self, void *state, int why)
 		job_call_refuse(self, c, KIND_CLOSED, "the daemon is closing");
 	job_feed_fini(j);
 	job_polls_fini(j);
+	bodyread_close(j->body_read);
 	bytes_fini(&j->name);
 	bytes_fini(&j->error);
 	bytes_fini(&j->scopes);

@@ -14,6 +14,7 @@
 #include "proto/final.h"
 #include "run/scope.h"
 
+struct bodyread;
 struct poll;
 
 struct job {
@@ -45,6 +46,8 @@ struct job {
 	struct act_timer timer;
 	int64_t quiet_since_ns; /* nobody has asked since */
 	uint64_t next_tag;
+	struct bodyread *body_read; /* the body that was asked for last */
+	uint64_t body_id;
 	bool is_stirred; /* JOB_MSG_STIR is on its way */
 };
 
@@ -95,6 +98,9 @@ void job_feed_fini(struct job *j);
 /* job_order.c: cancel, pause, resume, retry, forget */
 void job_on_order(act_self *self, struct job *j, struct job_call *c);
 void job_on_attach_lost(act_self *self, struct job *j, struct job_call *c);
+
+/* job_body.c */
+void job_on_body(act_self *self, struct job *j, struct job_call *c);
 
 /* job_show.c */
 void job_on_show(act_self *self, struct job *j, struct job_call *c);

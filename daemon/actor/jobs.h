@@ -27,6 +27,7 @@ enum jobs_msg {
 	JOBS_STATE, /* from a job: struct jobs_state, inline */
 };
 
+struct bodydir;
 struct events;
 struct hosts;
 struct net_policy;
@@ -37,7 +38,9 @@ struct job_peers {
 	act_id durable, memory; /* actor/store.h; durable 0: all jobs are volatile */
 	act_id limiter, sessions;
 	struct hosts *hosts;
-	struct events *events; /* NULL: nobody is told */
+	struct bodydir *bodies; /* NULL: bodies stay in their lines */
+	uint8_t body_class;	/* offload class that reads them */
+	struct events *events;	/* NULL: nobody is told */
 	const struct clock *clock;
 	const struct log *log;
 	void *ctx;
