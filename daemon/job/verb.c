@@ -1,6 +1,7 @@
 #include "job/verb.h"
 
 #include "job/mods.h"
+#include "job/verb_any.h"
 #include "job/verb_each.h"
 #include "job/verb_group.h"
 #include "job/verb_line.h"
@@ -14,6 +15,7 @@ static const struct verb_ops ops[VERB_COUNT] = {
 	[VERB_EACH] = {sizeof(struct each_frame), verb_each_step, verb_each_fini},
 	[VERB_SEQUENCE] = {sizeof(struct row_frame), verb_sequence_step, verb_sequence_fini},
 	[VERB_FALLBACK] = {sizeof(struct row_frame), verb_fallback_step, verb_fallback_fini},
+	[VERB_ANY] = {sizeof(struct any_frame), verb_any_step, verb_any_fini},
 	[VERB_SLEEP] = {sizeof(struct sleep_frame), verb_sleep_step, NULL},
 	[VERB_EMIT] = {sizeof(struct emit_frame), verb_emit_step, verb_emit_fini},
 	[VERB_FAIL] = {sizeof(struct fail_frame), verb_fail_step, NULL},

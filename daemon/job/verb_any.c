@@ -1,0 +1,125 @@
+/*
+ * any: the first success wins and cancels the rest. The next task starts when one before it failed,
+ * or after `stagger`. If all fail, it fails with all of their errors.
+ */
+#include "job/verb_any.h"
+
+#include "job/verb.h"
+
+/* Starts them: a task of the same group. */
+struct starter {
+	act_co co;
+	int rc;
+	struct any_frame *f;
+	int64_t stagger_ns;
+	uint32_t i;
+	act_scope *scope;
+};
+
+static void start_one(act_self *self, struct starter *s)
+{
+	struct task *t = s->f->t;
+	struct task *child = task_new(t->env, t->node->child[s->i], t, t->names);
+	act_event_clear(s->f->next);
+	if (child == NULL)
+		return;
+	child->index = s->i;
+	children_go(self, &s->f->c, child);
+}
+
+static int starter_step(act_self *self, void *frame)
+{
+	struct starter *s = frame;
+	CO_BEGIN(&s->co);
+	for (; s->i < s->f->t->node->n_child && !act_is_cancelled(self); s->i++) {
+		start_one(self, s);
+		s->scope = s->stagger_ns >= 0 ? act_scope_open(self, s->stagger_ns) : NULL;
+		CO_AWAIT(&s->co, s->rc, act_event_wait(self, s->f->next));
+		if (s->scope != NULL)
+			act_scope_close(self, s->scope, ACT_OK, NULL);
+	}
+	CO_END(&s->co);
+}
+
+static bool begin(act_self *self, struct any_frame *f, struct task *t)
+{
+	struct interp_env env = names_env(t->names);
+	struct interp_error e = {0};
+	struct starter s = {.f = f, .stagger_ns = ACT_FOREVER};
+	int64_t ms;
+	f->t = t;
+	f->next = act_event_new(t->env->shard);
+	if (t->node->u.any.has_stagger) {
+		if (spec_dur_render(&t->node->u.any.stagger, &env, &ms, &e) != ERR_OK) {
+			task_fail(t, KIND_REQUEST_INVALID, "stagger: %s", e.sentence);
+			return false;
+		}
+		s.stagger_ns = ms * NS_PER_MS;
+	}
+	if (f->next == NULL) {
+		task_fail(t, KIND_MEMORY, "no memory for an any");
+		return false;
+	}
+	if (!children_open(self, &f->c, t, CHILDREN_FIRST))
+		return false;
+	if (!children_help(self, &f->c, starter_step, &s, sizeof(s)))
+		children_cancel(self, &f->c, ACT_WHY_CANCEL);
+	return true;
+}
+
+static void child_ended(struct any_frame *f, struct task *child)
+{
+	if (child->out.state == OUTCOME_OK && f->value == NULL)
+		f->value = json_incref(child->out.value);
+	if (!outcome_is_ok(&child->out))
+		act_event_set(f->next);
+	task_free(child);
+}
+
+static void any_ends(act_self *self, struct any_frame *f, struct task *t)
+{
+	bool is_cancelled;
+	bool has_won = f->c.n_ok > 0;
+	children_close(self, &f->c, &is_cancelled);
+	task_sum(t, &f->c.below);
+	if (has_won) {
+		task_handled(t, t->out.n_failed);
+		task_ok(t, f->value);
+		f->value = NULL;
+	} else if (is_cancelled) {
+		task_cancelled(self, t);
+	} else if (f->c.n_failed > 0) {
+		task_fail_with(t, children_errors(&f->c));
+	} else {
+		task_fail(t, KIND_CANCELLED, "no task was left to succeed");
+	}
+}
+
+int verb_any_step(act_self *self, void *task)
+{
+	struct task *t = task;
+	struct any_frame *f = (void *)t->frame;
+	CO_BEGIN(&f->co);
+	if (!begin(self, f, t))
+		return ACT_OK;
+	task_waits(t, TASK_WAITS_CHILDREN, act_now_ns(self), 0);
+	for (;;) {
+		CO_CALL(&f->co, f->rc, children_next, &f->c);
+		if (f->c.got == NULL)
+			break;
+		child_ended(f, f->c.got);
+	}
+	any_ends(self, f, t);
+	CO_END(&f->co);
+}
+
+void verb_any_fini(struct task *t)
+{
+	struct any_frame *f = (void *)t->frame;
+	children_fini(&f->c);
+	json_decref(f->value);
+	f->value = NULL;
+	if (f->next != NULL)
+		act_event_free(f->next);
+	f->next = NULL;
+}

@@ -1,0 +1,15 @@
+/*
+ * verb_any -- tasks that compete: the frame, for the table of verbs.
+ */
+#pragma once
+
+#include "job/children.h"
+
+struct any_frame {
+	act_co co;
+	int rc;
+	struct task *t;
+	struct children c;
+	act_event *next; /* the one before has failed: start another */
+	json_t *value;	 /* the winner's */
+};
