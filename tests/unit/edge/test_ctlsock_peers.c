@@ -9,6 +9,7 @@
 #include "edge/ctlsock.h"
 #include "edge/loop_libevent.h"
 #include "edge/machine.h"
+#include "edge/sockpath.h"
 #include "edge/unixsock.h"
 
 #include <check.h>
@@ -568,86 +569,16 @@ START_TEST(nngcat_is_understood)
 }
 END_TEST
 
-/* ---- the path ---- */
-
-static enum err try_listen(const char *path, char why[256])
-{
-	struct loop_libevent *l = loop_libevent_new();
-	struct transport *t;
-	struct ctlsock *cs;
-	struct unixsock_options o = {
-		.base = loop_libevent_base(l), .path = path, .mode = 0660, .listen_fd = -1};
-	struct ctlsock_owner owner = {.on_requests = on_requests, .on_gone = on_gone};
-	ck_assert_int_eq(unixsock_new(&o, &t), ERR_OK);
-	ck_assert_int_eq(
-		ctlsock_new(CTLSOCK_REP, t, &machine_clock, &ctlsock_limits_control, &owner, &cs),
-		ERR_OK);
-	enum err e = ctlsock_listen(cs);
-	snprintf(why, 256, "%s", t->ops->failure_text(t));
-	ctlsock_free(cs);
-	t->ops->free(t);
-	loop_libevent_free(l);
-	return e;
-}
-
 START_TEST(a_second_server_is_refused_and_the_first_keeps_serving)
 {
-	char why[256];
+	struct sockpath sp;
+	int fd;
 	start(0, 0);
-	ck_assert_int_eq(try_listen(control, why), ERR_BUSY);
-	ck_assert_ptr_nonnull(strstr(why, control));
+	ck_assert_int_eq(sockpath_init(&sp, control), ERR_OK);
+	ck_assert_int_eq(sockpath_listen(&sp, 0660, 5, &fd), ERR_BUSY);
+	ck_assert_ptr_nonnull(strstr(sp.failure, control));
 	is_served();
 	stop();
-}
-END_TEST
-
-START_TEST(what_is_no_dead_socket_is_left_alone)
-{
-	char why[256], path[96], target[96], text[8] = "";
-	strcpy(dir, "/tmp/ctlsock-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	snprintf(target, sizeof(target), "%s/precious", dir);
-	int fd = open(target, O_CREAT | O_WRONLY, 0600);
-	ck_assert_int_eq(write(fd, "data", 4), 4);
-	close(fd);
-	ck_assert_int_eq(try_listen(target, why), ERR_CONFLICT);
-	ck_assert_ptr_nonnull(strstr(why, "regular file"));
-	snprintf(path, sizeof(path), "%s/link", dir);
-	ck_assert_int_eq(symlink(target, path), 0);
-	ck_assert_int_eq(try_listen(path, why), ERR_CONFLICT);
-	ck_assert_int_eq(try_listen(dir, why), ERR_CONFLICT);
-	fd = open(target, O_RDONLY);
-	ck_assert_int_eq(read(fd, text, 4), 4);
-	ck_assert_str_eq(text, "data");
-	close(fd);
-	clean();
-}
-END_TEST
-
-static int foreign(const char *path)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	strcpy(a.sun_path, path);
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	ck_assert_int_eq(listen(fd, 5), 0);
-	return fd;
-}
-
-START_TEST(a_foreign_living_socket_is_left_alone_and_a_dead_one_replaced)
-{
-	char why[256], path[96];
-	struct stat st;
-	strcpy(dir, "/tmp/ctlsock-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/x.sock", dir);
-	int fd = foreign(path);
-	ck_assert_int_eq(try_listen(path, why), ERR_EXISTS);
-	ck_assert_int_eq(lstat(path, &st), 0);
-	close(fd); /* now nobody listens any more */
-	ck_assert_int_eq(try_listen(path, why), ERR_OK);
-	ck_assert_int_eq(lstat(path, &st), -1); /* given back by ctlsock_free */
-	clean();
 }
 END_TEST
 
@@ -670,8 +601,6 @@ int main(void)
 	tcase_add_test(t, a_burst_of_a_thousand_events_reaches_a_fast_subscriber);
 	tcase_add_test(t, nngcat_is_understood);
 	tcase_add_test(t, a_second_server_is_refused_and_the_first_keeps_serving);
-	tcase_add_test(t, what_is_no_dead_socket_is_left_alone);
-	tcase_add_test(t, a_foreign_living_socket_is_left_alone_and_a_dead_one_replaced);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
