@@ -27,5 +27,7 @@ enum err sockpath_init(struct sockpath *sp, const char *path);
 /* Locks, looks, binds, sets the mode, listens; non-blocking, close-on-exec. Errors as
  * transport.listen, with .failure. */
 enum err sockpath_listen(struct sockpath *sp, unsigned mode, int backlog, int *ret_fd);
-/* Removes the socket if it is still the one bound here, and lets the lock go. */
+/* Removes the socket if it is still the one bound here, and lets the lock go. To be called while
+ * the listening descriptor is open: it keeps the number of the inode from being given to another.
+ */
 void sockpath_leave(struct sockpath *sp);

@@ -234,11 +234,11 @@ static void us_unlisten(struct transport *t)
 	if (u->listen_fd < 0)
 		return;
 	event_del(&u->accepting);
+	sockpath_leave(&u->path); /* before the close: until then its inode cannot be another's */
 	close(u->listen_fd);
 	if (u->spare_fd >= 0)
 		close(u->spare_fd);
 	u->listen_fd = u->spare_fd = -1;
-	sockpath_leave(&u->path);
 }
 
 static enum err us_write(struct transport_conn *c, const struct iovec *v, int n, size_t *ret_taken)

@@ -399,20 +399,7 @@ START_TEST(a_client_that_does_not_read_delays_nobody_and_is_closed)
 }
 END_TEST
 
-START_TEST(all_requests_of_one_held_another_is_answered)
-{
-	start(0, 0);
-	int fd = greet();
-	for (uint32_t i = 0; i < 200; i++)
-		ask(fd, i, "hold");
-	is_served();
-	close(fd);
-	is_served();
-	stop();
-}
-END_TEST
-
-START_TEST(a_connection_that_ends_while_its_requests_are_held_is_told)
+START_TEST(held_requests_delay_nobody_and_their_end_is_told)
 {
 	start(0, 0);
 	long before = ask_number("gone");
@@ -593,8 +580,7 @@ int main(void)
 	tcase_add_test(t, half_greetings_and_half_frames_do_not_disturb_the_good);
 	tcase_add_test(t, without_descriptors_it_refuses_without_spinning_and_recovers);
 	tcase_add_test(t, a_client_that_does_not_read_delays_nobody_and_is_closed);
-	tcase_add_test(t, all_requests_of_one_held_another_is_answered);
-	tcase_add_test(t, a_connection_that_ends_while_its_requests_are_held_is_told);
+	tcase_add_test(t, held_requests_delay_nobody_and_their_end_is_told);
 	tcase_add_test(t, a_frame_above_four_mebibytes_is_answered);
 	tcase_add_test(t, the_socket_has_its_mode_and_callers_have_their_uid);
 	tcase_add_test(t, nng_request_sockets_and_contexts_are_served);

@@ -93,11 +93,14 @@ START_TEST(at_its_end_only_what_is_still_ours_is_removed)
 {
 	struct sockpath sp;
 	struct stat st;
-	ck_assert_int_eq(try_listen(path, &sp), ERR_OK);
+	int own;
+	ck_assert_int_eq(sockpath_init(&sp, path), ERR_OK);
+	ck_assert_int_eq(sockpath_listen(&sp, 0660, 5, &own), ERR_OK);
 	ck_assert_int_eq(unlink(path), 0);
 	int fd = foreign();
 	sockpath_leave(&sp);
 	ck_assert_int_eq(lstat(path, &st), 0);
+	close(own);
 	close(fd);
 }
 END_TEST
