@@ -94,10 +94,22 @@ static bool asks_upload(const struct fetch_spec *s)
 	return s->body_kind == FETCH_BODY_UPLOAD || s->body_kind == FETCH_BODY_MULTIPART;
 }
 
+static bool asks_cookies(const struct fetch_spec *s)
+{
+	return s->cookies || s->n_cookie > 0;
+}
+
+static bool asks_cache(const struct fetch_spec *s)
+{
+	return s->cache || s->resume;
+}
+
 static const struct {
 	const char *name;
 	bool (*is_asked)(const struct fetch_spec *s);
 } unavailable[] = {
+	{"a cookie jar", asks_cookies},
+	{"a cache, resuming", asks_cache},
 	{"digest authentication", asks_digest},
 	{"uploads", asks_upload},
 };

@@ -42,7 +42,11 @@ static bool check_node(void *ctx, const struct node *n)
 
 bool verb_check(const struct job_spec *spec, struct bytes *ret_sentence)
 {
-	node_walk(spec->root, check_node, ret_sentence);
+	if (spec->results.n_pointer > 0)
+		bytes_add_str(ret_sentence, "selecting members of the body is not available in "
+					    "this version");
+	else
+		node_walk(spec->root, check_node, ret_sentence);
 	return ret_sentence->n == 0;
 }
 
