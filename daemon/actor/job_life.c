@@ -276,6 +276,25 @@ static void put_state(struct job *j, enum store_job_state state, bool has_totals
 		op->state.scopes = results_text(r, bytes_slice(&j->scopes));
 }
 
+/* The tree's frames lie in memory of env, which must outlive the task even if it is killed. */
+struct life_hold {
+	struct jobenv *env;
+};
+
+static void life_hold_free(void *p)
+{
+	struct life_hold *h = p;
+	if (h->env != NULL)
+		jobenv_unref(h->env);
+	free(h);
+}
+
+static void life_holds(act_self *self, struct jobenv *env)
+{
+	struct life_hold *h = act_arg(self);
+	h->env = jobenv_ref(env);
+}
+
 static bool begin_run(act_self *self, struct life *l)
 {
 	struct job *j = l->j;
@@ -382,6 +401,7 @@ static int life_step(act_self *self, void *frame)
 			take_page(self, l, l->page);
 		}
 	}
+	life_holds(self, j->env);
 	if (!begin_run(self, l))
 		return ACT_ENOMEM;
 	CO_CALL(&l->co, l->rc, task_step, l->root);
@@ -398,7 +418,14 @@ static int life_step(act_self *self, void *frame)
 bool job_life_start(act_self *self, struct job *j)
 {
 	struct life l = {.j = j};
-	struct act_task_opts o = {.name = "job", .frame_init = &l, .frame_init_size = sizeof(l)};
+	struct life_hold *hold = calloc(1, sizeof(*hold));
+	if (hold == NULL)
+		return false;
+	struct act_task_opts o = {.name = "job",
+				  .frame_init = &l,
+				  .frame_init_size = sizeof(l),
+				  .arg = hold,
+				  .arg_dtor = life_hold_free};
 	j->life = act_spawn_task(self, life_step, sizeof(l), &o);
 	return j->life != 0;
 }
