@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/check.h"
 #include "run/group.h"
 #include "run/shard.h"
 #include "run/sync.h"
@@ -35,6 +36,13 @@ extern const struct bench bench_mail[], bench_many[], bench_ask[], bench_task[],
 double bench_now_s(void);
 uint64_t bench_rss_bytes(void);
 
+/* CHECKs that the message was taken. */
+static inline void bench_send(act_self *self, act_id to, uint32_t type, const void *p, size_t len)
+{
+	int rc = act_send(self, to, type, p, len);
+	CHECK(rc == ACT_OK);
+}
+
 static inline struct run *run_of(act_self *self)
 {
 	return act_user(self);
@@ -49,8 +57,6 @@ static inline void run_end(struct run *r, double answer)
 
 /* CHECKs that the spawn succeeded. */
 act_id bench_spawn(act_self *self, const act_class *cls, const void *arg, uint16_t cap);
-/* CHECKs that the message was taken. */
-void bench_send(act_self *self, act_id to, uint32_t type, const void *p, size_t len);
 
 /* The work of one item: `cost` steps of the logistic map. */
 double bench_burn(unsigned cost);

@@ -43,12 +43,6 @@ act_id bench_spawn(act_self *self, const act_class *cls, const void *arg, uint16
 	return id;
 }
 
-void bench_send(act_self *self, act_id to, uint32_t type, const void *p, size_t len)
-{
-	int rc = act_send(self, to, type, p, len);
-	CHECK(rc == ACT_OK);
-}
-
 double bench_burn(unsigned cost)
 {
 	volatile double x = 0.5;

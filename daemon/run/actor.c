@@ -29,6 +29,7 @@ static struct actor *slot_take(act_shard *sh)
 	if (sh->n_slots >= sh->max_slots || !slot_stack_reserve(sh))
 		return NULL;
 	struct actor *a = &sh->actors[sh->n_slots++];
+	sh->reach = sh->n_outbox == 0 ? sh->n_slots : 0;
 	a->gen = 1;
 	return a;
 }

@@ -39,11 +39,26 @@ struct actor {
 	uint32_t gen;
 	uint32_t depth; /* above cap only by prepared deliveries */
 	uint16_t cap, high_water;
-	uint8_t run, sig, flags, overflow;
+	union {
+		struct {
+			uint8_t run, sig, flags, overflow;
+		};
+		/* All four at once: a load of the word soon after a store of a byte would stall, so
+		 * the ways of nearly all mail read and write nothing but the word. */
+		uint32_t status;
+	};
 	uint32_t received;
 	uint32_t why; /* of SIG_CANCEL */
 };
 _Static_assert(sizeof(struct actor) == 64, "one cache line");
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define STATUS(run, sig, flags)                                                                    \
+	((uint32_t)(run) | (uint32_t)(sig) << 8 | (uint32_t)(flags) << 16)
+#else
+#define STATUS(run, sig, flags)                                                                    \
+	((uint32_t)(run) << 24 | (uint32_t)(sig) << 16 | (uint32_t)(flags) << 8)
+#endif
 
 /* Rare parts of an actor, from a slab. */
 struct more {
@@ -305,8 +320,10 @@ struct act_shard {
 	struct act_self self; /* first: act_self and shard are one address */
 	struct actor *actors;
 	uint32_t n_slots, max_slots;
+	uint32_t reach; /* slots that a send may touch at once: n_slots, or 0 with an outbox */
 	uint32_t *free_slot;
 	uint32_t n_free_slot, cap_free_slot;
+	uint32_t first; /* number of the shard, where ids have it: first + slot = id >> 32 */
 	uint8_t no;
 	bool is_stopping; /* act_shard_free is under way */
 	int32_t budget;

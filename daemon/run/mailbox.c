@@ -11,7 +11,6 @@
 static inline void copy_words(act_msg *m, const void *p, size_t len)
 {
 	const char *from = p;
-	m->len = (uint16_t)len;
 	if (len >= 8)
 		memcpy(&m->word[0], from, 8);
 	if (len >= 16)
@@ -24,20 +23,25 @@ static inline void copy_words(act_msg *m, const void *p, size_t len)
 
 static inline void copy_inline(act_msg *m, const void *p, size_t len)
 {
-	m->len = (uint16_t)len;
 	if ((len & 7) == 0)
 		copy_words(m, p, len);
 	else
 		memcpy(m->p, p, len);
 }
 
-static inline void head(act_msg *m, act_id from, uint32_t type)
+static inline void head(act_msg *m, act_id from, uint32_t type, size_t len)
 {
 	m->type = type;
+	m->len = (uint16_t)len;
 	m->flags = 0;
-	m->len = 0;
 	m->from = from;
 	m->token = 0;
+}
+
+/* Whether it is 0, 8, 16, 24 or 32: one comparison of what was turned round. */
+static inline bool is_in_words(size_t len)
+{
+	return (len >> 3 | len << 61) <= ACT_INLINE / 8;
 }
 
 act_msg *rt_msg_make_buf(act_shard *sh, act_id from, uint32_t type, void *owned, size_t len,
@@ -46,7 +50,7 @@ act_msg *rt_msg_make_buf(act_shard *sh, act_id from, uint32_t type, void *owned,
 	act_msg *m = rt_cell(sh);
 	if (m == NULL)
 		return NULL;
-	head(m, from, type);
+	head(m, from, type, 0);
 	m->flags = ACT_MSG_OWNED;
 	m->buf.ptr = owned;
 	m->buf.len = len;
@@ -73,7 +77,7 @@ act_msg *rt_msg_make(act_shard *sh, act_id from, uint32_t type, const void *p, s
 	act_msg *m = rt_cell(sh);
 	if (m == NULL)
 		return NULL;
-	head(m, from, type);
+	head(m, from, type, len);
 	copy_inline(m, p, len);
 	return m;
 }
@@ -157,9 +161,13 @@ static __attribute__((noinline)) int send_slow(act_shard *sh, act_id from, act_i
 	return rc;
 }
 
-static __attribute__((noinline)) int put_to_parked(act_shard *sh, struct actor *a)
+/* To one that is not simply idle or busy. */
+static __attribute__((noinline)) int wake_other(act_shard *sh, struct actor *a)
 {
-	rt_task_give_mail(sh, a);
+	if (a->run == RUN_IDLE)
+		rt_enqueue(sh, a);
+	else if (a->run == RUN_PARKED)
+		rt_task_give_mail(sh, a);
 	return ACT_OK;
 }
 
@@ -167,34 +175,38 @@ static __attribute__((noinline)) int put_to_parked(act_shard *sh, struct actor *
  * The way of nearly all mail, without a call in it, so that it needs no stack. A free slot is
  * closing, so the generation and that bit say enough.
  */
-static inline __attribute__((always_inline)) int send(act_shard *sh, act_id from, act_id to,
-						      uint32_t type, const void *p, size_t len)
+static inline __attribute__((always_inline)) int send(act_shard *sh, const act_id *from,
+						      act_id to, uint32_t type, const void *p,
+						      size_t len)
 {
-	uint32_t slot = rt_id_slot(to);
-	if (__builtin_expect(rt_id_shard(to) != sh->no || slot >= sh->n_slots || sh->n_outbox > 0 ||
-				     len > ACT_INLINE || (len & 7) != 0 || sh->cells.n_free == 0,
-			     0))
-		return send_slow(sh, from, to, type, p, len);
+	uint32_t slot = (uint32_t)(to >> 32) - sh->first;
+	if (__builtin_expect(slot >= sh->reach || !is_in_words(len) || sh->cells.n_free == 0, 0))
+		return send_slow(sh, *from, to, type, p, len);
 	struct actor *a = &sh->actors[slot];
-	if (__builtin_expect(a->gen != (uint32_t)to || (a->flags & FLAG_CLOSING) != 0 ||
+	uint32_t status = a->status;
+	if (__builtin_expect(a->gen != (uint32_t)to || (status & STATUS(0, 0, FLAG_CLOSING)) != 0 ||
 				     a->depth >= a->cap,
 			     0))
-		return send_slow(sh, from, to, type, p, len);
+		return send_slow(sh, *from, to, type, p, len);
 	act_msg *m = rt_slab_take_ready(&sh->cells);
-	head(m, from, type);
+	head(m, *from, type, len);
 	copy_words(m, p, len);
 	COUNT(sh, sent, 1);
 	rt_mail_append(a, m);
-	if (__builtin_expect(a->run == RUN_IDLE, 1))
-		rt_enqueue(sh, a);
-	else if (a->run == RUN_PARKED)
-		return put_to_parked(sh, a);
-	return ACT_OK;
+	uint32_t ready = status & STATUS(0xff, 0, FLAG_HIGH | FLAG_IN_LO);
+	if (__builtin_expect(ready == STATUS(RUN_IDLE, 0, 0), 1)) {
+		a->status = status + STATUS(RUN_QUEUED - RUN_IDLE, 0, FLAG_IN_LO);
+		rt_runq_push(&sh->lo, slot);
+		return ACT_OK;
+	}
+	if (__builtin_expect(a->run == RUN_QUEUED || a->run == RUN_RUNNING, 1))
+		return ACT_OK;
+	return wake_other(sh, a);
 }
 
 int act_send(act_self *self, act_id to, uint32_t type, const void *p, size_t len)
 {
-	return send(self->sh, self->id, to, type, p, len);
+	return send((act_shard *)self, &self->id, to, type, p, len); /* one address */
 }
 
 static int send_buf(act_shard *sh, act_id from, act_id to, uint32_t type, void *owned, size_t len,
@@ -225,7 +237,8 @@ int act_send_msg(act_self *self, act_id to, act_msg *m)
 
 int act_post_local(act_shard *sh, act_id to, uint32_t type, const void *p, size_t len)
 {
-	return send(sh, 0, to, type, p, len);
+	static const act_id nobody = 0;
+	return send(sh, &nobody, to, type, p, len);
 }
 
 int act_post_local_buf(act_shard *sh, act_id to, uint32_t type, void *owned, size_t len,
@@ -324,6 +337,8 @@ void rt_mailbox_room(act_shard *sh, struct actor *a)
 
 /* ---- casts: several cold receivers fetched before the first is touched ---- */
 
+enum { AHEAD = 8 };
+
 int act_cast(act_self *self, act_id to, uint32_t type, const void *p, size_t len)
 {
 	act_shard *sh = self->sh;
@@ -333,6 +348,7 @@ int act_cast(act_self *self, act_id to, uint32_t type, const void *p, size_t len
 	if (rt_id_shard(to) == sh->no && rt_id_slot(to) < sh->n_slots)
 		__builtin_prefetch(&sh->actors[rt_id_slot(to)], 1);
 	sh->outbox[sh->n_outbox++] = (struct cast){to, m};
+	sh->reach = 0;
 	if (sh->n_outbox == OUTBOX)
 		rt_cast_commit(sh);
 	return ACT_OK;
@@ -342,7 +358,11 @@ void rt_cast_commit(act_shard *sh)
 {
 	uint32_t n = sh->n_outbox;
 	sh->n_outbox = 0;
+	sh->reach = sh->n_slots;
 	for (uint32_t i = 0; i < n; i++) {
+		struct actor *ahead = i + AHEAD < n ? rt_find(sh, sh->outbox[i + AHEAD].to) : NULL;
+		if (ahead != NULL)
+			__builtin_prefetch(ahead->state, 1);
 		int rc = send_made(sh, sh->outbox[i].to, sh->outbox[i].m);
 		if (rc == ACT_OK)
 			continue;

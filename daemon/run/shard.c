@@ -45,6 +45,7 @@ static void take_opts(act_shard *sh, const struct act_shard_opts *o)
 	sh->user = o->user;
 	sh->mesh = o->mesh;
 	sh->no = o->no;
+	sh->first = (uint32_t)o->no << SLOT_BITS;
 	sh->offload = o->offload;
 	sh->max_slots = o->max_actors != 0 ? o->max_actors : ACTORS_DEFAULT;
 	if (sh->max_slots > SLOT_MAX)

@@ -63,12 +63,15 @@ static inline int run_mail(act_shard *sh, struct actor *a)
 static inline void run_actor(act_shard *sh, struct actor *a)
 {
 	int rc = ACT_OK;
-	if (__builtin_expect(a->sig != 0 || a->sys != NULL, 0))
+	if (__builtin_expect((a->status & STATUS(0, 0xff, 0)) != 0 || a->sys != NULL, 0))
 		rc = rt_actor_signals(sh, a, true);
 	if (__builtin_expect(rc == ACT_OK, 1))
 		rc = run_mail(sh, a);
-	if (__builtin_expect(rc == ACT_OK && a->tail == NULL && a->sig == 0 && a->sys == NULL, 1)) {
-		a->run = RUN_IDLE;
+	uint32_t status = a->status;
+	if (__builtin_expect(rc == ACT_OK && a->tail == NULL && a->sys == NULL &&
+				     (status & STATUS(0xff, 0xff, 0)) == STATUS(RUN_RUNNING, 0, 0),
+			     1)) {
+		a->status = status - STATUS(RUN_RUNNING - RUN_IDLE, 0, 0);
 		return;
 	}
 	if (rc == ACT_OK && a->tail == NULL && (a->sig & SIG_STOP) != 0)
@@ -79,27 +82,22 @@ static inline void run_actor(act_shard *sh, struct actor *a)
 		rt_enqueue(sh, a);
 }
 
-static inline struct actor *pop(act_shard *sh, struct runq *q, uint8_t flag)
-{
-	struct actor *a = &sh->actors[rt_runq_pop(q)];
-	a->flags &= (uint8_t)~flag;
-	return a;
-}
-
-/* NULL: nothing is runnable. The actor may turn out to be stale: run from the other ring, or gone.
- */
-static inline struct actor *next_actor(act_shard *sh)
+/* The next slot to be looked at; SLOT_MAX: nothing is runnable. The actor may turn out to be stale:
+ * run from the other ring, or gone. */
+static inline uint32_t next_slot(act_shard *sh, uint8_t *ret_flag)
 {
 	bool has_lo = rt_runq_count(&sh->lo) > 0;
 	if (__builtin_expect(rt_runq_count(&sh->hi) > 0, 0) &&
 	    (sh->hi_in_a_row < HI_IN_A_ROW || !has_lo)) {
 		sh->hi_in_a_row++;
-		return pop(sh, &sh->hi, FLAG_IN_HI);
+		*ret_flag = FLAG_IN_HI;
+		return rt_runq_pop(&sh->hi);
 	}
-	if (!has_lo)
-		return NULL;
+	if (__builtin_expect(!has_lo, 0))
+		return SLOT_MAX;
 	sh->hi_in_a_row = 0;
-	return pop(sh, &sh->lo, FLAG_IN_LO);
+	*ret_flag = FLAG_IN_LO;
+	return rt_runq_pop(&sh->lo);
 }
 
 static __attribute__((noinline)) void note_time(act_shard *sh, const struct actor *a)
@@ -114,12 +112,11 @@ static __attribute__((noinline)) void note_time(act_shard *sh, const struct acto
 			 kv_i("took_ms", took / NS_PER_MS));
 }
 
-static inline uint32_t activate(act_shard *sh, struct actor *a)
+static inline uint32_t activate(act_shard *sh, struct actor *a, uint32_t slot)
 {
-	a->run = RUN_RUNNING;
 	sh->self.a = a;
-	__atomic_store_n(&sh->self.id, rt_id(sh, a), __ATOMIC_RELAXED);
-	__atomic_store_n(&sh->activations, sh->activations + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&sh->self.id, (act_id)(sh->first + slot) << 32 | a->gen, __ATOMIC_RELAXED);
+	RT_ADD(sh->activations, 1);
 	sh->budget = BATCH;
 	if (rt_is_task(a))
 		rt_task_run(sh, a);
@@ -129,23 +126,34 @@ static inline uint32_t activate(act_shard *sh, struct actor *a)
 	return used > 0 ? (uint32_t)used : 1;
 }
 
+/* False: a stale entry. */
+static inline bool leave_ring(struct actor *a, uint8_t flag)
+{
+	uint32_t status = a->status & ~STATUS(0, 0, flag);
+	bool is_queued = (status & STATUS(0xff, 0, 0)) == STATUS(RUN_QUEUED, 0, 0);
+	a->status = is_queued ? status + STATUS(RUN_RUNNING - RUN_QUEUED, 0, 0) : status;
+	return is_queued;
+}
+
 void rt_turn_run(act_shard *sh)
 {
-	uint32_t done = 0, next_look = BATCH;
+	uint32_t done = 0, most = sh->turn_messages;
+	uint32_t next_look = most < BATCH ? most : BATCH, slot;
 	int64_t end = sh->now_ns + sh->turn_ns;
 	/* Permuted, a turn is what was runnable at its start. */
 	uint32_t entries =
 		sh->is_permuted ? rt_runq_count(&sh->lo) + rt_runq_count(&sh->hi) : UINT32_MAX;
-	struct actor *a;
-	while (done < sh->turn_messages && entries-- > 0 && (a = next_actor(sh)) != NULL) {
-		if (__builtin_expect(a->run != RUN_QUEUED, 0))
+	uint8_t flag = 0;
+	while (entries-- > 0 && (slot = next_slot(sh, &flag)) != SLOT_MAX) {
+		struct actor *a = &sh->actors[slot];
+		if (__builtin_expect(!leave_ring(a, flag), 0))
 			continue;
-		done += activate(sh, a);
+		done += activate(sh, a, slot);
 		if (__builtin_expect(done < next_look, 1))
 			continue;
 		next_look = done + BATCH;
 		note_time(sh, a);
-		if (sh->now_ns >= end)
+		if (done >= most || sh->now_ns >= end)
 			break;
 	}
 	sh->self.a = NULL;
