@@ -1,10 +1,16 @@
 /*
- * jobs_list -- the jobs a caller may see, durable ones first, then volatile ones.
+ * jobs_list -- the jobs a caller may see, by growing number, page by page.
+ *
+ * Durable and volatile jobs live in two stores and share their numbers. Both are asked for a page
+ * behind the same number; of the two a page is merged, and as either may hold more behind its last
+ * row, the page ends with the smaller last row of those that were full.
  */
 #include "actor/jobs_state.h"
 #include "actor/store.h"
-#include "run/task.h"
 #include "proto/result.h"
+#include "run/task.h"
+
+enum { DURABLE, VOLATILE, N_STORES };
 
 struct listing {
 	act_co co;
@@ -12,15 +18,13 @@ struct listing {
 	struct keeper *k;
 	struct jobs_list ask;
 	uint64_t token;
-	act_msg *m;
-	struct bytes out;
-	uint32_t n;
-	int which; /* 0: durable, 1: memory */
+	act_msg *m[N_STORES]; /* their answers; NULL: there is no such store */
+	int which;
 };
 
 static act_id store_of(const struct listing *l)
 {
-	return l->which == 0 ? l->k->peers->durable : l->k->peers->memory;
+	return l->which == DURABLE ? l->k->peers->durable : l->k->peers->memory;
 }
 
 static int ask(act_self *self, struct listing *l)
@@ -33,16 +37,14 @@ static int ask(act_self *self, struct listing *l)
 	struct store_reading *r = store_reading_new(&q);
 	if (r == NULL)
 		return ACT_ENOMEM;
-	return act_ask_buf(self, store_of(l), STORE_READ, r, sizeof(*r), store_reading_drop, &l->m);
+	return act_ask_buf(self, store_of(l), STORE_READ, r, sizeof(*r), store_reading_drop,
+			   &l->m[l->which]);
 }
 
-static void add_job(struct listing *l, const struct store_job *j)
+static void add_job(struct bytes *b, const struct store_job *j, bool is_volatile)
 {
-	struct bytes *b = &l->out;
-	if (l->n++ > 0)
-		bytes_add_byte(b, ',');
 	bytes_add_str(b, "{\"job\":\"");
-	job_id_add(b, j->id, l->which == 1);
+	job_id_add(b, j->id, is_volatile);
 	bytes_printf(b, "\",\"state\":\"%s\"", store_job_state_text(j->state));
 	if (j->name.n > 0) {
 		bytes_add_str(b, ",\"name\":");
@@ -57,34 +59,95 @@ static void add_job(struct listing *l, const struct store_job *j)
 	bytes_add_byte(b, '}');
 }
 
-static void take(act_self *self, struct listing *l)
+static const struct store_rows *rows_of(const struct listing *l, int which)
 {
-	const struct store_reading *r = act_data(l->m);
-	for (uint32_t i = 0; r->result == ERR_OK && i < r->rows.n; i++)
-		add_job(l, &r->rows.row[i].job);
-	act_drop(self, l->m);
+	const struct store_reading *r = l->m[which] != NULL ? act_data(l->m[which]) : NULL;
+	return r != NULL && r->result == ERR_OK ? &r->rows : NULL;
+}
+
+static const struct store_job *row_at(const struct store_rows *rows, uint32_t i)
+{
+	return rows != NULL && i < rows->n ? &rows->row[i].job : NULL;
+}
+
+/* The number behind which this page cannot tell what there is; UINT64_MAX: there is no more. */
+static uint64_t known_up_to(const struct listing *l)
+{
+	uint64_t up_to = UINT64_MAX;
+	for (int w = 0; w < N_STORES; w++) {
+		const struct store_rows *rows = rows_of(l, w);
+		if (rows == NULL || rows->n == 0 || rows->n < l->ask.max)
+			continue;
+		uint64_t last = rows->row[rows->n - 1].job.id;
+		up_to = last < up_to ? last : up_to;
+	}
+	return up_to;
+}
+
+/* The smaller of the next rows of both stores that is within the page; NULL: none. */
+static const struct store_job *take_next(const struct listing *l, uint32_t at[N_STORES],
+					 uint64_t up_to, int *ret_which)
+{
+	const struct store_job *best = NULL;
+	for (int w = 0; w < N_STORES; w++) {
+		const struct store_job *j = row_at(rows_of(l, w), at[w]);
+		if (j == NULL || j->id > up_to || (best != NULL && best->id <= j->id))
+			continue;
+		best = j;
+		*ret_which = w;
+	}
+	if (best != NULL)
+		at[*ret_which]++;
+	return best;
+}
+
+static void add_page(const struct listing *l, struct bytes *out)
+{
+	uint32_t at[N_STORES] = {0, 0}, n = 0;
+	uint64_t up_to = known_up_to(l), last = 0;
+	const struct store_job *j;
+	int which = DURABLE;
+	bytes_add_str(out, "{\"jobs\":[");
+	while (n < l->ask.max && (j = take_next(l, at, up_to, &which)) != NULL) {
+		if (n++ > 0)
+			bytes_add_byte(out, ',');
+		add_job(out, j, which == VOLATILE);
+		last = j->id;
+	}
+	bool has_more = up_to != UINT64_MAX || take_next(l, at, up_to, &which) != NULL;
+	bytes_add_byte(out, ']');
+	if (has_more)
+		bytes_printf(out, ",\"next\":%llu", (unsigned long long)last);
+	bytes_add_byte(out, '}');
+}
+
+static void drop_answers(act_self *self, struct listing *l)
+{
+	for (int w = 0; w < N_STORES; w++)
+		if (l->m[w] != NULL)
+			act_drop(self, l->m[w]);
 }
 
 static int list_step(act_self *self, void *frame)
 {
 	struct listing *l = frame;
-	struct bytes head = BYTES_LIMIT(0);
+	struct bytes head = BYTES_LIMIT(0), out = BYTES_LIMIT(0);
 	CO_BEGIN(&l->co);
-	bytes_add_str(&l->out, "{\"jobs\":[");
-	for (l->which = 0; l->which < 2; l->which++) {
+	for (l->which = 0; l->which < N_STORES; l->which++) {
 		if (store_of(l) == 0)
 			continue;
 		CO_AWAIT(&l->co, l->rc, ask(self, l));
 		if (l->rc != ACT_OK)
 			break;
-		take(self, l);
 	}
-	bytes_add_str(&l->out, "]}");
-	if (l->rc == ACT_OK)
-		job_reply_send(self, l->token, JOBS_LIST, job_reply_new(&head, &l->out));
-	else
+	if (l->rc == ACT_OK) {
+		add_page(l, &out);
+		job_reply_send(self, l->token, JOBS_LIST, job_reply_new(&head, &out));
+	} else {
 		act_reply_error(self, l->token, l->rc);
-	bytes_fini(&l->out);
+	}
+	drop_answers(self, l);
+	bytes_fini(&out);
 	CO_END(&l->co);
 }
 
