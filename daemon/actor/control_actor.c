@@ -35,8 +35,15 @@ static void add_name(struct bytes *b, const char *name, const char *text)
 	bytes_add_byte(b, ',');
 }
 
-static void add_row(struct bytes *b, const struct act_row *r)
+/* Rows of one answer. */
+struct row_list {
+	struct bytes *out;
+	int64_t now_ns;
+};
+
+static void add_row(const struct row_list *l, const struct act_row *r)
 {
+	struct bytes *b = l->out;
 	add_id(b, "id", r->id);
 	add_id(b, "parent", r->parent);
 	if (r->class_name != NULL)
@@ -46,6 +53,9 @@ static void add_row(struct bytes *b, const struct act_row *r)
 	bytes_printf(b, "\"task\":%s,\"state\":\"%s\",", r->is_task ? "true" : "false", r->state);
 	if (r->parked_on != NULL)
 		add_name(b, "parked_on", r->parked_on);
+	if (r->parked_on != NULL && r->parked_since_ns != 0 && l->now_ns >= r->parked_since_ns)
+		bytes_printf(b, "\"parked_ms\":%lld,",
+			     (long long)((l->now_ns - r->parked_since_ns) / NS_PER_MS));
 	add_id(b, "parked_owner", r->parked_owner);
 	if (r->is_cancelled)
 		bytes_add_str(b, "\"cancelled\":true,");
@@ -55,9 +65,10 @@ static void add_row(struct bytes *b, const struct act_row *r)
 
 static void list_row(void *ctx, const struct act_row *r)
 {
-	struct bytes *b = ctx;
+	const struct row_list *l = ctx;
+	struct bytes *b = l->out;
 	bytes_add_str(b, b->n > 0 && b->p[b->n - 1] == '}' ? ",{" : "{");
-	add_row(b, r);
+	add_row(l, r);
 	bytes_add_byte(b, '}');
 }
 
@@ -68,8 +79,9 @@ void control_actor_list(act_self *self, struct call *call)
 		return;
 	uint32_t cursor = (uint32_t)p.after;
 	struct bytes b = {.n = 0};
+	struct row_list l = {.out = &b, .now_ns = act_now_ns(self)};
 	bytes_add_str(&b, "{\"actors\":[");
-	bool more = act_inspect(act_myshard(self), &cursor, (uint32_t)p.max, list_row, &b);
+	bool more = act_inspect(act_myshard(self), &cursor, (uint32_t)p.max, list_row, &l);
 	bytes_add_byte(&b, ']');
 	if (more)
 		bytes_printf(&b, ",\"next\":%u", cursor);
@@ -88,9 +100,10 @@ static const struct field_table dump_table = FIELD_TABLE("params", dump_fields);
 
 static void dump_row(void *ctx, const struct act_row *r)
 {
-	struct bytes *b = ctx;
+	const struct row_list *l = ctx;
+	struct bytes *b = l->out;
 	bytes_add_byte(b, '{');
-	add_row(b, r);
+	add_row(l, r);
 	if (r->cls != NULL && r->cls->dump != NULL) {
 		bytes_add_str(b, ",\"own\":{");
 		r->cls->dump(b, r->state_data);
@@ -120,9 +133,10 @@ void control_actor_dump(act_self *self, struct call *call)
 	struct dump_params p = {.id = NULL};
 	act_id id;
 	struct bytes b = {.n = 0};
+	struct row_list l = {.out = &b, .now_ns = act_now_ns(self)};
 	if (!call_params(self, call, &dump_table, &p))
 		return;
-	if (!hex_id(p.id, &id) || !act_inspect_one(act_myshard(self), id, dump_row, &b)) {
+	if (!hex_id(p.id, &id) || !act_inspect_one(act_myshard(self), id, dump_row, &l)) {
 		bytes_fini(&b);
 		call_fail(self, call, KIND_NOT_FOUND, "no actor %s", p.id);
 		return;

@@ -18,7 +18,7 @@
 #define BODY_MAX     (1u << 20)
 
 struct job_params {
-	const char *job, *path, *why, *op_id;
+	const char *job, *why, *op_id;
 	int64_t after, max, max_bytes, wait_ms, ack;
 	int64_t seq, offset, length;
 };
@@ -36,8 +36,6 @@ static const struct field order_fields[] = {
 	P_JOB, P_OP_ID,
 	F_STRING("why", struct job_params, why, 0, 500, FIELD_OPTIONAL, "for the record")};
 static const struct field wait_fields[] = {P_JOB, P_WAIT};
-static const struct field explain_fields[] = {
-	P_JOB, F_STRING("path", struct job_params, path, 0, 512, FIELD_OPTIONAL, "of a task")};
 static const struct field results_fields[] = {
 	P_JOB,
 	P_WAIT,
@@ -61,7 +59,6 @@ static const struct field list_fields[] = {
 static const struct field_table get_table = FIELD_TABLE("params", get_fields);
 static const struct field_table order_table = FIELD_TABLE("params", order_fields);
 static const struct field_table wait_table = FIELD_TABLE("params", wait_fields);
-static const struct field_table explain_table = FIELD_TABLE("params", explain_fields);
 static const struct field_table results_table = FIELD_TABLE("params", results_fields);
 static const struct field_table body_table = FIELD_TABLE("params", body_fields);
 static const struct field_table list_table = FIELD_TABLE("params", list_fields);
@@ -206,16 +203,6 @@ void control_job_wait(act_self *self, struct call *call)
 	if (jc == NULL)
 		return;
 	jc->wait_ms = (uint32_t)p.wait_ms;
-	call_send_job(self, call, jc);
-}
-
-void control_job_explain(act_self *self, struct call *call)
-{
-	struct job_params p = {.path = ""};
-	struct job_call *jc = begin(self, call, JOB_CALL_EXPLAIN, &explain_table, &p);
-	if (jc == NULL)
-		return;
-	bytes_add_str(&jc->text, p.path);
 	call_send_job(self, call, jc);
 }
 

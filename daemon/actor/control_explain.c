@@ -1,0 +1,143 @@
+/*
+ * control_explain -- the method job.explain: what the tasks of a job wait for, from its actor, and
+ * the keys that hold its requests back, from the limiter, as one answer.
+ */
+#include "actor/control_job.h"
+#include "actor/control_methods.h"
+#include "actor/control_state.h"
+#include "actor/limiter.h"
+#include "proto/result.h"
+
+#define KEYS_MAX 16
+
+struct explain_params {
+	const char *job, *path;
+};
+
+static const struct field fields[] = {
+	F_STRING("job", struct explain_params, job, 1, 24, FIELD_REQUIRED, "its id, as \"j7\""),
+	F_STRING("path", struct explain_params, path, 0, 512, FIELD_OPTIONAL, "of a task")};
+static const struct field_table table = FIELD_TABLE("params", fields);
+
+struct explain_frame {
+	struct keeper_ask ask; /* first two: given at the start */
+	struct limit_explain_ask keys;
+	act_co co;
+	int rc;
+	act_msg *reply, *rows;
+};
+
+/* One key with all the requests of this job that stand at it. */
+struct held_by {
+	const struct limit_row *row; /* of the one that waits longest */
+	uint32_t n;
+};
+
+static uint32_t group(const struct limit_rows *rows, struct held_by out[KEYS_MAX])
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < rows->n; i++) {
+		const struct limit_row *r = &rows->row[i];
+		uint32_t k = 0;
+		while (k < n && out[k].row->serial != r->serial)
+			k++;
+		if (k == KEYS_MAX)
+			continue;
+		if (k == n)
+			out[n++] = (struct held_by){.row = r};
+		out[k].n++;
+		if (r->since_ns < out[k].row->since_ns)
+			out[k].row = r;
+	}
+	return n;
+}
+
+static void add_key(struct bytes *b, const struct held_by *h, int64_t now_ns)
+{
+	const struct limit_row *r = h->row;
+	bytes_add_str(b, "{\"key\":");
+	result_add_string(b, slice_of(r->key));
+	bytes_printf(b, ",\"why\":\"%s\",\"waiting\":%u,\"since_ms\":%lld,\"position\":%u",
+		     limit_why_text(r->why), h->n, (long long)((now_ns - r->since_ns) / NS_PER_MS),
+		     r->position);
+	if (r->until_ns > now_ns)
+		bytes_printf(b, ",\"in_ms\":%lld", (long long)((r->until_ns - now_ns) / NS_PER_MS));
+	if (r->behind_job != 0) {
+		bytes_add_str(b, ",\"behind\":\"");
+		job_id_add(b, r->behind_job / 2, r->behind_job % 2 != 0);
+		bytes_add_byte(b, '"');
+	}
+	bytes_printf(b, ",\"held\":%u,\"waiting_in_all\":%u}", r->held, r->waiting);
+}
+
+static void add_keys(struct bytes *b, const struct limit_rows *rows, int64_t now_ns)
+{
+	struct held_by by[KEYS_MAX];
+	uint32_t n = group(rows, by);
+	if (b->err != ERR_OK || b->n == 0 || b->p[b->n - 1] != '}')
+		return;
+	b->n--;
+	bytes_add_str(b, ",\"limits\":[");
+	for (uint32_t i = 0; i < n; i++) {
+		bytes_add_str(b, i > 0 ? "," : "");
+		add_key(b, &by[i], now_ns);
+	}
+	bytes_add_str(b, "]}");
+}
+
+static bool is_answered(const act_msg *m)
+{
+	union {
+		const act_msg *in;
+		act_msg *out;
+	} cast = {.in = m};
+	return ((const struct job_reply *)act_data(cast.out))->kind == KIND_NONE;
+}
+
+static int explain_step(act_self *self, void *frame)
+{
+	struct explain_frame *f = frame;
+	struct call *call = act_arg(self);
+	CO_BEGIN(&f->co);
+	call->own = NULL; /* the ask takes it */
+	CO_AWAIT(&f->co, f->rc,
+		 act_ask_buf(self, house_of(self)->jobs, f->ask.type, f->ask.payload, f->ask.size,
+			     f->ask.dtor, &f->reply));
+	if (f->rc != ACT_OK || !is_answered(f->reply)) {
+		call_take_reply(self, call, f->rc, f->reply);
+		if (f->rc == ACT_OK)
+			act_drop(self, f->reply);
+		return ACT_OK;
+	}
+	CO_AWAIT(&f->co, f->rc,
+		 act_ask(self, house_of(self)->limiter, LIMIT_EXPLAIN, &f->keys, sizeof(f->keys),
+			 &f->rows));
+	if (f->rc == ACT_OK) {
+		struct job_reply *r = act_data(f->reply);
+		add_keys(&r->body, act_data(f->rows), act_now_ns(self));
+		act_drop(self, f->rows);
+	}
+	call_take_reply(self, call, f->rc, f->reply);
+	act_drop(self, f->reply);
+	CO_END(&f->co);
+}
+
+void control_job_explain(act_self *self, struct call *call)
+{
+	struct explain_params p = {.path = ""};
+	if (!call_params(self, call, &table, &p))
+		return;
+	struct job_call *jc = call_job_new(self, call, JOB_CALL_EXPLAIN);
+	if (jc == NULL || !call_job_id(self, call, slice_of(p.job), jc))
+		return;
+	bytes_add_str(&jc->text, p.path);
+	const struct explain_frame f = {
+		.ask = {.type = JOBS_CALL,
+			.payload = jc,
+			.size = sizeof(*jc),
+			.dtor = job_call_free},
+		.keys = {.job = jc->job * 2 + jc->is_volatile, .leaf = UINT64_MAX, .max = 256}};
+	call->own = jc;
+	call->own_free = job_call_free;
+	call_spawn(self, call, explain_step, sizeof(f), &f, sizeof(f));
+}
