@@ -504,6 +504,8 @@ START_TEST(nng_request_sockets_and_contexts_are_served)
 			nng_msg_free(m);
 		}
 	}
+	for (int i = 0; i < CONTEXTS; i++)
+		nng_aio_free(aio[i]);
 	stop(); /* libnng's own close can hang: the test's process ends instead */
 }
 END_TEST
