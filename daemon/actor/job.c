@@ -7,6 +7,7 @@
 #include "edge/bodyfile.h"
 #include "job/feed.h"
 #include "job/results.h"
+#include "model/cookies.h"
 #include "run/shard.h"
 
 #include <stdlib.h>
@@ -143,7 +144,7 @@ static void route(act_self *self, struct job *j, struct job_call *c)
 	j->is_told_idle = false;
 	if (!j->is_loaded && c->kind != JOB_CALL_START)
 		job_park(self, &j->early, c);
-	else if (j->is_broken || (j->is_loaded && !may(j, c)))
+	else if (j->is_broken || j->is_gone || (j->is_loaded && !may(j, c)))
 		job_call_refuse(self, c, KIND_NOT_FOUND, "there is no such job");
 	else
 		call_table[c->kind](self, j, c);
@@ -260,6 +261,7 @@ static void fini(act_self *self, void *state, int why)
 	job_feed_fini(j);
 	job_polls_fini(j);
 	bodyread_close(j->body_read);
+	cookies_free(j->cookies);
 	bytes_fini(&j->name);
 	bytes_fini(&j->error);
 	bytes_fini(&j->scopes);

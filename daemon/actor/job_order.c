@@ -71,7 +71,7 @@ static void obey(act_self *self, struct job *j, enum job_call_kind kind)
 		job_becomes(self, j, runs ? STORE_JOB_RUNNING : STORE_JOB_QUEUED);
 		break;
 	case JOB_CALL_FORGET:
-		j->is_forgotten = true;
+		j->is_forgotten = j->is_gone = true;
 		break;
 	default:
 		break;

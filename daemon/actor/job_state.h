@@ -15,6 +15,7 @@
 #include "run/scope.h"
 
 struct bodyread;
+struct cookies;
 struct poll;
 
 struct job {
@@ -25,7 +26,9 @@ struct job {
 	uint32_t uid;
 	bool is_attached, was_started;
 	enum store_job_state state, final;
-	bool is_loaded, is_broken, is_forgotten;
+	bool is_loaded, is_broken;
+	bool is_forgotten; /* no longer in the store */
+	bool is_gone;	   /* forgotten because somebody said so: nobody is told of it again */
 	bool is_told_idle;
 	bool start_asked, cancel_asked;
 	struct jobenv *env; /* NULL until it is loaded */
@@ -48,7 +51,8 @@ struct job {
 	uint64_t next_tag;
 	struct bodyread *body_read; /* the body that was asked for last */
 	uint64_t body_id;
-	bool is_stirred; /* JOB_MSG_STIR is on its way */
+	struct cookies *cookies; /* shared by its fetches that ask for it; NULL: none yet */
+	bool is_stirred;	 /* JOB_MSG_STIR is on its way */
 };
 
 struct parked {
