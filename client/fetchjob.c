@@ -45,6 +45,7 @@ static const struct row {
 	{OPTION_PROXY, "proxy", AS_TEXT},
 	{OPTION_UNIX_SOCKET, "unix_socket", AS_TEXT},
 	{OPTION_CACHE, "cache", AS_TRUE},
+	{OPTION_COOKIE_JAR, "cookies", AS_TRUE},
 	{OPTION_SHA256, "sha256", AS_TEXT},
 };
 

@@ -20,6 +20,7 @@ void leaf_fetch_fini(struct leaf_fetch *frame)
 	url_fini(&f->at);
 	host_done_free(f->done);
 	bytes_fini(&f->message);
+	digest_fini(&f->digest);
 	free(f->history);
 	f->spec = NULL;
 	f->done = NULL;
@@ -52,7 +53,7 @@ static void begin_attempt(act_self *self, struct fetch *f)
 		fetch_says(f, KIND_MEMORY, "out of memory");
 	f->tries++;
 	f->attempt++;
-	f->hops = 0;
+	f->hops = f->n_challenges = 0;
 	f->to_get = f->from_public = f->is_front = false;
 	f->left_ns = f->spec->timeout_ms * NS_PER_MS;
 	f->attempt_ns = act_now_ns(self);
@@ -154,6 +155,7 @@ static void take_answer(act_self *self, struct fetch *f)
 		f->done = host_done_of(f->m);
 		act_drop(self, f->m);
 		f->m = NULL;
+		fetch_take_cookies(f);
 		fetch_judge(f);
 	} else if (f->timed_out && !act_is_cancelled(self)) {
 		f->outcome = (struct limit_outcome){
@@ -187,7 +189,8 @@ static int attempt_step(act_self *self, void *frame)
 		CO_AWAIT(&f->co1, f->rc, host_fetch(self, fetch_job(f)->peers->hosts, call, &f->m));
 		close_timeout(self, f);
 		take_answer(self, f);
-		if (f->done == NULL || f->is_cancelled || !fetch_redirected(f))
+		if (f->done == NULL || f->is_cancelled ||
+		    (!fetch_redirected(f) && !fetch_challenged(self, f)))
 			return ACT_OK;
 		give_back(self, f);
 		forget_answer(f);

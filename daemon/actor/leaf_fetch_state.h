@@ -9,6 +9,8 @@
 #include "job/fetchspec.h"
 #include "job/line.h"
 #include "job/task.h"
+#include "model/cookies.h"
+#include "model/digest.h"
 #include "model/retry.h"
 #include "model/url.h"
 
@@ -45,6 +47,20 @@ struct fetch {
 	struct result_attempt *history;
 	uint32_t n_history;
 	struct results_wait wait;
+	struct digest digest; /* the challenge that is answered */
+	char cnonce[33];
+	uint32_t n_challenges; /* answered in this attempt */
+	bool is_answered;      /* the request that is out answers it */
+};
+
+/* What a request bears that nobody spelled out; empty values are not sent. */
+#define OWN_FIELDS 8
+struct own_fields {
+	struct own_field {
+		const char *name;
+		struct bytes value;
+	} field[OWN_FIELDS];
+	uint32_t n;
 };
 
 static inline struct job *fetch_job(const struct fetch *f)
@@ -60,8 +76,18 @@ bool fetch_next_mirror(struct fetch *f);
 struct limit_ticket *fetch_ticket(act_self *self, struct fetch *f);
 /* The call for f->at; NULL: kind and message say why not. */
 struct host_call *fetch_call(struct fetch *f);
+struct slice fetch_method(const struct fetch *f);
 void fetch_says(struct fetch *f, enum kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* leaf_auth.c */
+void fetch_own_fields(struct fetch *f, struct own_fields *o);
+void own_fields_fini(struct own_fields *o);
+/* Whether the answer is a challenge that one more request may meet. */
+bool fetch_challenged(act_self *self, struct fetch *f);
+/* The fetch's own cookies into the jar of its job, and those of an answer. */
+void fetch_put_cookies(struct fetch *f);
+void fetch_take_cookies(struct fetch *f);
 
 /* leaf_verdict.c */
 /* What the answer means: kind, phase, message, outcome. */

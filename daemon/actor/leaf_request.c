@@ -84,19 +84,9 @@ static bool parse_url(struct fetch *f)
 	return e == ERR_OK;
 }
 
-static bool asks_digest(const struct fetch_spec *s)
-{
-	return s->auth == FETCH_AUTH_DIGEST;
-}
-
 static bool asks_upload(const struct fetch_spec *s)
 {
 	return s->body_kind == FETCH_BODY_UPLOAD || s->body_kind == FETCH_BODY_MULTIPART;
-}
-
-static bool asks_cookies(const struct fetch_spec *s)
-{
-	return s->cookies || s->n_cookie > 0;
 }
 
 static bool asks_cache(const struct fetch_spec *s)
@@ -108,9 +98,7 @@ static const struct {
 	const char *name;
 	bool (*is_asked)(const struct fetch_spec *s);
 } unavailable[] = {
-	{"a cookie jar", asks_cookies},
 	{"a cache, resuming", asks_cache},
-	{"digest authentication", asks_digest},
 	{"uploads", asks_upload},
 };
 
@@ -142,7 +130,10 @@ bool fetch_prepare(struct fetch *f)
 					  .on_is_here = r->on_is_here,
 					  .kinds = r->on_kinds,
 					  .statuses = r->on_statuses};
-	return all_available(f) && parse_url(f);
+	if (!all_available(f) || !parse_url(f))
+		return false;
+	fetch_put_cookies(f);
+	return true;
 }
 
 bool fetch_next_mirror(struct fetch *f)
@@ -191,7 +182,7 @@ static void own_limits(const struct fetch *f, struct limit_ask *ask)
 				.burst = 1};
 }
 
-static struct slice method_of(const struct fetch *f)
+struct slice fetch_method(const struct fetch *f)
 {
 	if (f->to_get && !slice_is(f->spec->method, "HEAD"))
 		return SLICE_LIT("GET");
@@ -212,7 +203,7 @@ struct limit_ticket *fetch_ticket(act_self *self, struct fetch *f)
 		.host = url_host(&f->at),
 		.domain = url_domain(&f->at),
 		.path = url_path(&f->at),
-		.method = method_of(f),
+		.method = fetch_method(f),
 		.port = f->at.port,
 		.header = header_of,
 		.header_ctx = f,
@@ -273,45 +264,17 @@ static void add_own_headers(const struct fetch *f, struct host_call *c, struct a
 		add_header(c, a, SLICE_LIT("Content-Type"), f->spec->content_type);
 }
 
-static void basic(struct slice user, struct slice pass, struct bytes *out)
-{
-	struct bytes raw = BYTES_LIMIT(0), quoted = BYTES_LIMIT(0);
-	bytes_add_slice(&raw, user);
-	bytes_add_byte(&raw, ':');
-	bytes_add_slice(&raw, pass);
-	result_add_base64(&quoted, bytes_slice(&raw));
-	bytes_add_str(out, "Basic ");
-	if (quoted.n >= 2 && quoted.p[0] == '"')
-		bytes_add(out, quoted.p + 1, quoted.n - 2);
-	else
-		bytes_add(out, quoted.p, quoted.n);
-	bytes_fini(&raw);
-	bytes_fini(&quoted);
-}
-
-static void authorization(const struct fetch *f, struct bytes *out)
+static size_t texts_size(const struct fetch *f, const struct own_fields *own)
 {
 	const struct fetch_spec *s = f->spec;
-	bool may_go = credentials_may_go(&f->url, &f->at);
-	if (has_header(f, "Authorization"))
-		return;
-	if (s->auth == FETCH_AUTH_BASIC && may_go)
-		basic(s->user, s->secret, out);
-	else if (s->auth == FETCH_AUTH_BEARER && may_go)
-		bytes_printf(out, "Bearer %.*s", (int)s->secret.n, s->secret.p);
-	else if (f->at.has_user)
-		basic(url_user(&f->at), url_pass(&f->at), out);
-}
-
-static size_t texts_size(const struct fetch *f, const struct bytes *auth)
-{
-	const struct fetch_spec *s = f->spec;
-	size_t n = 3 * (size_t)f->at.n + s->method.n + auth->n + s->body.n + s->content_type.n +
-		   s->proxy.n + s->unix_socket.n + 512;
+	size_t n = 3 * (size_t)f->at.n + s->method.n + s->body.n + s->content_type.n + s->proxy.n +
+		   s->unix_socket.n + 512;
 	if (f->at.is_https)
 		n += s->tls_ca.n + s->tls_cert.n + s->tls_key.n;
 	for (uint32_t i = 0; i < s->n_header; i++)
 		n += s->header[i].name.n + s->header[i].value.n;
+	for (uint32_t i = 0; i < own->n; i++)
+		n += strlen(own->field[i].name) + own->field[i].value.n;
 	for (uint32_t i = 0; i < s->n_resolve; i++)
 		n += s->resolve[i].host.n + s->resolve[i].addr.n;
 	return n;
@@ -390,7 +353,7 @@ static void set_target(const struct fetch *f, struct host_call *c)
 	c->req.host = host_call_text(c, url_host(&f->at));
 	c->req.port = f->at.port;
 	c->req.authority = host_call_text(c, url_authority(&f->at));
-	c->req.method = host_call_text(c, method_of(f));
+	c->req.method = host_call_text(c, fetch_method(f));
 	c->req.target = host_call_text(c, url_target(&f->at));
 	c->origin = host_call_text(c, url_origin(&f->at));
 	c->req.policy = peers->policy != NULL ? peers->policy(peers->ctx) : NULL;
@@ -413,16 +376,16 @@ static void set_body_policy(const struct fetch *f, struct host_call *c)
 		c->max_rate_bytes = share;
 }
 
-static struct host_call *fill_call(struct fetch *f, struct bytes *auth)
+static struct host_call *fill_call(struct fetch *f, const struct own_fields *own)
 {
 	struct host_call *c = host_call_new();
-	size_t n_header = f->spec->n_header + 4u;
+	size_t n_header = f->spec->n_header + 3u + OWN_FIELDS;
 	size_t room =
 		n_header * sizeof(struct xheader) + f->spec->n_resolve * sizeof(struct xresolve);
 	if (c == NULL)
 		return NULL;
 	struct arrays *a = calloc(1, sizeof(*a) + room);
-	if (a == NULL || host_call_reserve(c, texts_size(f, auth)) != ERR_OK) {
+	if (a == NULL || host_call_reserve(c, texts_size(f, own)) != ERR_OK) {
 		free(a);
 		host_call_free(c);
 		return NULL;
@@ -433,8 +396,10 @@ static struct host_call *fill_call(struct fetch *f, struct bytes *auth)
 	c->hold_free = arrays_free;
 	set_target(f, c);
 	add_own_headers(f, c, a);
-	if (auth->n > 0)
-		add_header(c, a, SLICE_LIT("Authorization"), bytes_slice(auth));
+	for (uint32_t i = 0; i < own->n; i++)
+		if (own->field[i].value.n > 0)
+			add_header(c, a, slice_of(own->field[i].name),
+				   bytes_slice(&own->field[i].value));
 	c->req.headers = a->header;
 	c->req.n_headers = a->n_header;
 	set_places(f, c, a);
@@ -444,10 +409,10 @@ static struct host_call *fill_call(struct fetch *f, struct bytes *auth)
 
 struct host_call *fetch_call(struct fetch *f)
 {
-	struct bytes auth = BYTES_LIMIT(1 << 16);
-	authorization(f, &auth);
-	struct host_call *c = fill_call(f, &auth);
-	bytes_fini(&auth);
+	struct own_fields own;
+	fetch_own_fields(f, &own);
+	struct host_call *c = fill_call(f, &own);
+	own_fields_fini(&own);
 	if (c == NULL) {
 		fetch_says(f, KIND_MEMORY, "out of memory");
 	} else if (!set_proxy(f, c)) {

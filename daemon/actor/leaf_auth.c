@@ -1,0 +1,156 @@
+/*
+ * leaf_auth -- the fields a fetch adds by itself to each request: who we are, and what the server
+ * asked us to bring back.
+ *
+ * Credentials given for one origin go to that origin alone. A digest challenge is answered by one
+ * more request of the same attempt, which takes a token of its own; later requests answer it ahead.
+ */
+#include "actor/leaf_fetch_state.h"
+#include "base/rng.h"
+#include "model/credentials.h"
+#include "proto/result.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FIELD_BYTES    (64u << 10)
+#define CHALLENGES_MAX 4 /* answered in one attempt: redirects, and nonces gone stale */
+
+static bool has_header(const struct fetch *f, const char *name)
+{
+	for (uint32_t i = 0; i < f->spec->n_header; i++)
+		if (slice_eq_nocase(f->spec->header[i].name, slice_of(name)))
+			return true;
+	return false;
+}
+
+static struct bytes *add_field(struct own_fields *o, const char *name)
+{
+	struct own_field *field = &o->field[o->n++];
+	field->name = name;
+	bytes_init(&field->value, FIELD_BYTES);
+	return &field->value;
+}
+
+void own_fields_fini(struct own_fields *o)
+{
+	for (uint32_t i = 0; i < o->n; i++)
+		bytes_fini(&o->field[i].value);
+	o->n = 0;
+}
+
+/* ---- credentials ---- */
+
+static void basic(struct slice user, struct slice pass, struct bytes *out)
+{
+	struct bytes raw = BYTES_LIMIT(0), quoted = BYTES_LIMIT(0);
+	bytes_add_slice(&raw, user);
+	bytes_add_byte(&raw, ':');
+	bytes_add_slice(&raw, pass);
+	result_add_base64(&quoted, bytes_slice(&raw));
+	bytes_add_str(out, "Basic ");
+	if (quoted.n >= 2 && quoted.p[0] == '"')
+		bytes_add(out, quoted.p + 1, quoted.n - 2);
+	else
+		bytes_add(out, quoted.p, quoted.n);
+	bytes_fini(&raw);
+	bytes_fini(&quoted);
+}
+
+static void digest(struct fetch *f, struct bytes *out)
+{
+	const struct digest_facts facts = {.user = f->spec->user,
+					   .pass = f->spec->secret,
+					   .method = fetch_method(f),
+					   .target = url_target(&f->at),
+					   .cnonce = slice_of(f->cnonce)};
+	f->is_answered = digest_answer(&f->digest, &facts, out) == ERR_OK;
+	if (!f->is_answered)
+		bytes_clear(out);
+}
+
+static void authorization(struct fetch *f, struct bytes *out)
+{
+	const struct fetch_spec *s = f->spec;
+	bool may_go = credentials_may_go(&f->url, &f->at);
+	f->is_answered = false;
+	if (has_header(f, "Authorization"))
+		return;
+	if (s->auth == FETCH_AUTH_BASIC && may_go)
+		basic(s->user, s->secret, out);
+	else if (s->auth == FETCH_AUTH_BEARER && may_go)
+		bytes_printf(out, "Bearer %.*s", (int)s->secret.n, s->secret.p);
+	else if (s->auth == FETCH_AUTH_DIGEST && may_go && f->digest.hash != DIGEST_NONE)
+		digest(f, out);
+	else if (s->auth != FETCH_AUTH_DIGEST && f->at.has_user)
+		basic(url_user(&f->at), url_pass(&f->at), out);
+}
+
+/* ---- digest ---- */
+
+bool fetch_challenged(act_self *self, struct fetch *f)
+{
+	struct digest d = {.hash = DIGEST_NONE};
+	if (f->spec->auth != FETCH_AUTH_DIGEST || !f->done->end.ok || f->done->status != 401 ||
+	    f->n_challenges == CHALLENGES_MAX || !credentials_may_go(&f->url, &f->at))
+		return false;
+	for (size_t i = 0; i < f->done->n_headers; i++)
+		if (slice_eq_nocase(f->done->headers[i].name, SLICE_LIT("WWW-Authenticate")))
+			digest_take(&d, f->done->headers[i].value);
+	if (d.hash == DIGEST_NONE || (f->is_answered && !d.is_stale)) {
+		digest_fini(&d); /* nothing we can answer, or our answer was wrong */
+		return false;
+	}
+	digest_fini(&f->digest);
+	f->digest = d;
+	f->n_challenges++;
+	snprintf(f->cnonce, sizeof(f->cnonce), "%016llx%016llx",
+		 (unsigned long long)rng_u64(act_rng(self)),
+		 (unsigned long long)rng_u64(act_rng(self)));
+	f->kind = KIND_NONE;
+	bytes_clear(&f->message);
+	return true;
+}
+
+/* ---- cookies ---- */
+
+static struct cookies *jar(struct fetch *f)
+{
+	struct job *j = fetch_job(f);
+	if (!f->spec->cookies)
+		return NULL;
+	if (j->cookies == NULL)
+		j->cookies = cookies_new();
+	return j->cookies;
+}
+
+static int64_t wall_s(const struct fetch *f)
+{
+	return clock_wall_ns(f->leaf.task->env->clock) / NS_PER_S;
+}
+
+void fetch_put_cookies(struct fetch *f)
+{
+	struct cookies *c = jar(f);
+	for (uint32_t i = 0; c != NULL && i < f->spec->n_cookie; i++)
+		cookies_put(c, &f->url, f->spec->cookie[i].name, f->spec->cookie[i].value);
+}
+
+void fetch_take_cookies(struct fetch *f)
+{
+	struct cookies *c = jar(f);
+	for (size_t i = 0; c != NULL && i < f->done->n_headers; i++)
+		if (slice_eq_nocase(f->done->headers[i].name, SLICE_LIT("Set-Cookie")))
+			cookies_take(c, &f->at, f->done->headers[i].value, wall_s(f));
+}
+
+/* ---- all of them ---- */
+
+void fetch_own_fields(struct fetch *f, struct own_fields *o)
+{
+	struct cookies *c = jar(f);
+	o->n = 0;
+	authorization(f, add_field(o, "Authorization"));
+	if (c != NULL && !has_header(f, "Cookie"))
+		cookies_add(c, &f->at, wall_s(f), add_field(o, "Cookie"));
+}
