@@ -4,6 +4,7 @@ epoll echo that only frames) and against libnng's own REP server. environment: S
 """
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,11 @@ SECONDS = os.environ.get("SECONDS", "2")
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 
 
+def accepts(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(path) == 0
+
+
 def main():
     work = tempfile.mkdtemp(prefix="muster-bench-")
     os.chdir(work)
@@ -25,7 +31,7 @@ def main():
     for kind in ("epoll", "nng"):
         path = os.path.join(work, kind)
         Process([PROGRAM, kind, path])
-        wait_until(f"the {kind} server", lambda path=path: os.path.exists(path))
+        wait_until(f"the {kind} server", lambda path=path: accepts(path))
         servers["epoll echo (the limit)" if kind == "epoll" else "libnng REP"] = path
     table = Table("control")
     for _ in range(ROUNDS):
