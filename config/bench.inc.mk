@@ -3,7 +3,7 @@ BENCH_BIN := $(patsubst bench/%.c,$(BUILD)/bench-bin/%,$(wildcard bench/*.c)) $(
 $(BUILD)/bench-bin/%: $(BUILD)/obj/bench/%.o $(call floor_libs,client $(below_daemon))
 	@mkdir -p $(@D)
 	$(Q)$(call link,$@,$^,-lnng)
-$(BUILD)/bench-bin/actors: $(call obj,$(filter-out %/muster_core.c,$(wildcard bench/actors/*.c))) $(call floor_libs,edge run model proto base)
+$(BUILD)/bench-bin/actors: $(call obj,$(wildcard bench/actors/*.c)) $(call floor_libs,edge run model proto base)
 	@mkdir -p $(@D)
 	$(Q)$(call link,$@,$^,)
 $(BUILD)/obj/bench/actors/%.o: CPPFLAGS += -Ibench/actors

@@ -37,8 +37,7 @@ static struct actor *slot_take(act_shard *sh)
 /* A generation that would come again is never given out: the slot is retired. */
 static void slot_give(act_shard *sh, struct actor *a)
 {
-	a->run = RUN_FREE;
-	a->flags = (a->flags & FLAGS_OF_SLOT) | FLAG_CLOSING;
+	a->status = (a->status & STATUS(0, 0, FLAGS_OF_SLOT)) | STATUS(RUN_FREE, 0, FLAG_CLOSING);
 	if (++a->gen != 0)
 		sh->free_slot[sh->n_free_slot++] = rt_slot_of(sh, a);
 }
@@ -49,11 +48,10 @@ struct actor *rt_actor_new(act_shard *sh, const act_class *cls, uint16_t cap)
 	if (a == NULL)
 		return NULL;
 	uint32_t gen = a->gen;
-	uint8_t flags = a->flags & FLAGS_OF_SLOT;
+	uint32_t stale = a->status & STATUS(0, 0, FLAGS_OF_SLOT);
 	*a = (struct actor){.cls = cls,
 			    .gen = gen,
-			    .flags = flags,
-			    .run = RUN_IDLE,
+			    .status = stale | STATUS(RUN_IDLE, 0, 0),
 			    .cap = cap != 0 ? cap : CAP_DEFAULT};
 	sh->live++;
 	COUNT(sh, spawned, 1);
@@ -87,7 +85,8 @@ static bool set_up(act_shard *sh, struct actor *a, const struct act_opts *opts)
 	}
 	if (opts == NULL)
 		return true;
-	a->overflow = opts->overflow;
+	if (opts->overflow != ACT_REJECT)
+		a->overflow = opts->overflow;
 	if (opts->high)
 		a->flags |= FLAG_HIGH;
 	if (opts->name == NULL)
@@ -143,9 +142,10 @@ act_id act_spawn(act_self *self, const act_class *cls, const void *arg, const st
 		undo(sh, a, rc);
 		return 0;
 	}
-	if (a->tail != NULL || a->sys != NULL || a->sig != 0)
+	if (__builtin_expect(
+		    a->tail != NULL || a->sys != NULL || (a->status & STATUS(0, 0xff, 0)) != 0, 0))
 		rt_enqueue(sh, a);
-	else
+	else if (a->run != RUN_IDLE)
 		a->run = RUN_IDLE;
 	return rt_id(sh, a);
 }
@@ -205,7 +205,7 @@ static void log_failure(act_shard *sh, struct actor *a, int rc)
 
 void rt_actor_end(act_shard *sh, struct actor *a, int rc)
 {
-	a->flags |= FLAG_CLOSING;
+	a->status |= STATUS(0, 0, FLAG_CLOSING);
 	act_err *err = NULL;
 	if (a->more != NULL)
 		rt_defer_run(sh, &a->more->defers);

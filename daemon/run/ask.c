@@ -38,7 +38,7 @@ static struct task *asker(act_shard *sh, uint64_t token)
 		return NULL;
 	struct task *t = rt_task(a);
 	bool is_asking = t->wait_of >= WAIT_ROOM && t->wait_of <= WAIT_REPLY;
-	return is_asking && t->w.ask.seq == seq ? t : NULL;
+	return is_asking && t->seq == seq ? t : NULL;
 }
 
 static struct proxy *proxy(act_shard *sh, uint64_t token)
@@ -62,11 +62,11 @@ static void limit_wait(act_shard *sh, struct task *t)
 static void open_question(act_shard *sh, struct task *t, act_id to, act_msg *m, act_msg **ret_m)
 {
 	list_init(&t->w.ask.link);
-	t->w.ask.seq = next_seq(sh);
+	t->seq = next_seq(sh);
 	t->w.ask.target = to;
 	t->w.ask.request = m;
 	t->w.ask.ret_m = ret_m;
-	m->token = token_of(sh, t->slot, t->w.ask.seq);
+	m->token = token_of(sh, t->slot, t->seq);
 }
 
 static int ask_here(act_shard *sh, struct task *t, struct actor *target, act_msg *m,
@@ -204,7 +204,7 @@ void rt_ask_discarded(act_shard *sh, act_msg *m)
 static void close_question(struct task *t)
 {
 	list_remove(&t->w.ask.link);
-	t->w.ask.seq = 0;
+	t->seq = 0;
 	t->w.ask.reply = NULL;
 }
 
@@ -330,7 +330,7 @@ static void tell_gone(act_shard *sh, act_msg *cell, act_id target, uint64_t toke
 bool rt_ask_abandon_reply(act_shard *sh, struct task *t)
 {
 	act_msg *cell = t->w.ask.reply;
-	uint64_t token = token_of(sh, t->slot, t->w.ask.seq);
+	uint64_t token = token_of(sh, t->slot, t->seq);
 	act_msg *request = t->w.ask.request;
 	act_id target = t->w.ask.target;
 	close_question(t);

@@ -95,7 +95,6 @@ int act_group_go(act_self *self, act_group *g, act_step step, size_t frame_size,
 	}
 	*c = (struct child){.index = opts != NULL ? opts->tag : g->spawned,
 			    .id = rt_task_id(sh, t)};
-	t->group = g;
 	t->child = c;
 	g->live++;
 	g->spawned++;
@@ -124,7 +123,7 @@ bool rt_group_abandon_pending(act_shard *sh, struct task *t)
 {
 	(void)sh;
 	list_remove(&t->wait);
-	t->group->running++;
+	t->of.group->running++;
 	return true;
 }
 
@@ -217,7 +216,7 @@ static void tell_waiter(act_shard *sh, act_group *g)
 /* Takes over err; what it returns is the caller's, for whoever else watches the task. */
 act_err *rt_group_child_ended(act_shard *sh, struct task *t, int rc, act_err *err)
 {
-	act_group *g = t->group;
+	act_group *g = t->of.group;
 	struct child *c = t->child;
 	c->rc = rc >= 0 ? ACT_OK : rc;
 	c->err = err;

@@ -31,7 +31,7 @@ static void add_task(act_shard *sh, struct task *t, struct act_row *row)
 	const struct wait_row *wait = &rt_wait_row[t->wait_of];
 	row->is_task = true;
 	row->name = t->name;
-	row->parent = t->parent;
+	row->parent = t->child == NULL ? t->of.parent : rt_task_id(sh, t->of.group->scope.opener);
 	row->deadline_ns = rt_scope_deadline(t->scope);
 	row->is_cancelled = rt_is_cancelled(t);
 	if (t->wait_of <= WAIT_GRANTED)

@@ -17,8 +17,7 @@
 
 /* One writer; others read the word with a relaxed load. A plain addition is one instruction. */
 #ifdef __SANITIZE_THREAD__
-#define RT_ADD(word, by)                                                                           \
-	__atomic_store_n(&(word), (word) + (uint64_t)(by), __ATOMIC_RELAXED)
+#define RT_ADD(word, by) __atomic_store_n(&(word), (word) + (uint64_t)(by), __ATOMIC_RELAXED)
 #else
 #define RT_ADD(word, by) ((word) += (uint64_t)(by))
 #endif
@@ -88,16 +87,12 @@ static inline struct task *rt_me(const act_self *self)
 
 static inline void rt_enqueue(act_shard *sh, struct actor *a)
 {
-	a->run = RUN_QUEUED;
-	if (__builtin_expect((a->flags & FLAG_HIGH) != 0, 0)) {
-		if ((a->flags & FLAG_IN_HI) == 0) {
-			a->flags |= FLAG_IN_HI;
-			rt_runq_push(&sh->hi, rt_slot_of(sh, a));
-		}
-	} else if ((a->flags & FLAG_IN_LO) == 0) {
-		a->flags |= FLAG_IN_LO;
-		rt_runq_push(&sh->lo, rt_slot_of(sh, a));
-	}
+	uint32_t status = (a->status & ~STATUS(0xff, 0, 0)) | STATUS(RUN_QUEUED, 0, 0);
+	bool is_high = (status & STATUS(0, 0, FLAG_HIGH)) != 0;
+	uint32_t ring = is_high ? STATUS(0, 0, FLAG_IN_HI) : STATUS(0, 0, FLAG_IN_LO);
+	a->status = status | ring;
+	if ((status & ring) == 0)
+		rt_runq_push(is_high ? &sh->hi : &sh->lo, rt_slot_of(sh, a));
 }
 
 /* A plain actor, before the others: signals, completions. */
@@ -157,9 +152,16 @@ static inline act_msg *rt_mail_shift(struct actor *a)
 
 /* ---- tasks ---- */
 
+/* Whether s, of the chain of t's scopes, is the one t was born in. */
+static inline bool rt_is_home(const struct task *t, const act_scope *s)
+{
+	return t->child != NULL ? s == &t->of.group->scope : s->parent == NULL;
+}
+
 static inline bool rt_is_cancelled(const struct task *t)
 {
-	return t->scope->is_effective || ((t->flags & TASK_CANCELLED) != 0 && t->scope == t->home);
+	return t->scope->is_effective ||
+	       ((t->flags & TASK_CANCELLED) != 0 && rt_is_home(t, t->scope));
 }
 
 /* Each await begins here: the running task in *ret_t, or why there is none. */
@@ -214,7 +216,7 @@ void rt_task_interrupt(act_shard *sh, struct task *t, int result);
 void rt_task_kill_one(act_shard *sh, struct task *t);
 /* No step any more; children it has opened groups for are killed as well. */
 void rt_task_kill(act_shard *sh, struct task *t);
-/* Makes a task, not yet queued; 0: no memory (arg_dtor has not run). */
+/* Makes a task, not yet queued; NULL: no memory (arg_dtor has not run). parent: of a root task. */
 struct task *rt_task_new(act_shard *sh, act_step step, size_t frame_bytes,
 			 const struct act_task_opts *opts, act_scope *home, act_id parent);
 /* The activation of a task; who is running is set. */

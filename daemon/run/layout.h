@@ -53,8 +53,7 @@ struct actor {
 _Static_assert(sizeof(struct actor) == 64, "one cache line");
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define STATUS(run, sig, flags)                                                                    \
-	((uint32_t)(run) | (uint32_t)(sig) << 8 | (uint32_t)(flags) << 16)
+#define STATUS(run, sig, flags) ((uint32_t)(run) | (uint32_t)(sig) << 8 | (uint32_t)(flags) << 16)
 #else
 #define STATUS(run, sig, flags)                                                                    \
 	((uint32_t)(run) << 24 | (uint32_t)(sig) << 16 | (uint32_t)(flags) << 8)
@@ -191,8 +190,7 @@ enum granted {
 
 struct task {
 	act_step step;
-	act_scope *scope; /* innermost */
-	act_scope *home;  /* the one it was born in; scopes it opened lie between */
+	act_scope *scope; /* innermost; scopes it opened lie between this and its home */
 	struct link in_scope;
 	struct link wait;
 	uint32_t slot;
@@ -203,16 +201,19 @@ struct task {
 	int result;
 	int end_rc;
 	uint32_t frame_bytes;
+	uint32_t seq;		     /* of its last ask */
 	struct act_wheel_node timer; /* of a sleep, or the limit of a wait */
 	int64_t since_ns;
 	struct link holds;
 	struct defer_cell *defers;
 	const char *name;
-	act_id parent;
 	void *arg;
 	act_cleanup arg_dtor;
-	act_group *group; /* NULL: a root task */
-	struct child *child;
+	struct child *child; /* NULL: a root task */
+	union {
+		act_group *group; /* of a child: its home is the group's scope */
+		act_id parent;	  /* of a root task: its home is the shard's */
+	} of;
 	act_err *err;
 	void *granted; /* see granted_is */
 	/* What it waits for. */
@@ -241,14 +242,16 @@ struct task {
 			act_msg *reply;	  /* reserved */
 			act_msg **ret_m;
 			act_id target;
-			uint32_t seq;
 		} ask;
 	} w;
 };
 
+_Static_assert(sizeof(struct task) == 240,
+	       "a multiple of 16; with a small frame, four cache lines");
+
 static inline void *rt_task_frame(struct task *t)
 {
-	return (char *)t + ((sizeof(*t) + 15) & ~(size_t)15);
+	return (char *)t + sizeof(*t);
 }
 
 struct act_scope {

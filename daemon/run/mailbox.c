@@ -175,9 +175,8 @@ static __attribute__((noinline)) int wake_other(act_shard *sh, struct actor *a)
  * The way of nearly all mail, without a call in it, so that it needs no stack. A free slot is
  * closing, so the generation and that bit say enough.
  */
-static inline __attribute__((always_inline)) int send(act_shard *sh, const act_id *from,
-						      act_id to, uint32_t type, const void *p,
-						      size_t len)
+static inline __attribute__((always_inline)) int send(act_shard *sh, const act_id *from, act_id to,
+						      uint32_t type, const void *p, size_t len)
 {
 	uint32_t slot = (uint32_t)(to >> 32) - sh->first;
 	if (__builtin_expect(slot >= sh->reach || !is_in_words(len) || sh->cells.n_free == 0, 0))

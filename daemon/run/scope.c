@@ -64,6 +64,13 @@ static bool enter_always(const act_scope *s)
 	return true;
 }
 
+/* What a wake-up touches of a task some steps ahead; at the end of the list, of none. */
+static inline void fetch_task(const struct task *t)
+{
+	__builtin_prefetch((const char *)t + 64, 1);
+	__builtin_prefetch((const char *)t + 128, 1);
+}
+
 void rt_scope_propagate(act_shard *sh, act_scope *top)
 {
 	if (top->is_effective)
@@ -72,6 +79,7 @@ void rt_scope_propagate(act_shard *sh, act_scope *top)
 		s->is_effective = true;
 		LIST_EACH (l, &s->tasks) {
 			struct task *t = LIST_ENTRY(l, struct task, in_scope);
+			fetch_task(LIST_ENTRY(l->next->next, struct task, in_scope));
 			rt_task_interrupt(sh, t, ACT_ECANCELED);
 		}
 	}
@@ -232,7 +240,7 @@ static bool is_cancelled_from_outside(const struct task *t, const act_scope *s)
 	if (s->is_shield)
 		return false;
 	return s->parent->is_effective ||
-	       ((t->flags & TASK_CANCELLED) != 0 && s->parent == t->home);
+	       ((t->flags & TASK_CANCELLED) != 0 && rt_is_home(t, s->parent));
 }
 
 int rt_scope_outcome(const struct task *t, const act_scope *s, int rc, bool *timed_out)
@@ -249,7 +257,7 @@ int rt_scope_outcome(const struct task *t, const act_scope *s, int rc, bool *tim
 int act_scope_close(act_self *self, act_scope *s, int rc, bool *timed_out)
 {
 	struct task *t = rt_me(self);
-	if (t == NULL || t->scope != s || s->group != NULL || s == t->home)
+	if (t == NULL || t->scope != s || s->group != NULL || rt_is_home(t, s))
 		return ACT_EBUG;
 	rc = rt_scope_outcome(t, s, rc, timed_out);
 	rt_scope_leave(self->sh, t);
@@ -276,7 +284,7 @@ int act_cancel_why(act_self *self, const char **ret_reason)
 	if (t == NULL || !rt_is_cancelled(t))
 		return ACT_WHY_NONE;
 	for (const act_scope *s = t->scope; s != NULL; s = s->parent) {
-		if (s == t->home && (t->flags & TASK_CANCELLED) != 0)
+		if (rt_is_home(t, s) && (t->flags & TASK_CANCELLED) != 0)
 			return (int)self->a->why;
 		if (s->is_cancelled) {
 			if (ret_reason != NULL)

@@ -83,11 +83,11 @@ void rt_cancel_actor(act_shard *sh, struct actor *a, int why)
 	t->flags |= TASK_CANCELLED;
 	a->why = (uint32_t)why;
 	act_scope *s = t->scope;
-	if (s == t->home) {
+	if (rt_is_home(t, s)) {
 		rt_task_interrupt(sh, t, ACT_ECANCELED);
 		return;
 	}
-	while (s->parent != t->home)
+	while (!rt_is_home(t, s->parent))
 		s = s->parent;
 	if (!s->is_shield)
 		rt_scope_propagate(sh, s);

@@ -31,11 +31,19 @@ static void *chunk_map(size_t bytes)
 {
 	if (bytes < CHUNK_HUGE)
 		return aligned_alloc(64, bytes);
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* One huge page lies in any two huge pages' worth of addresses. */
+	size_t span = bytes + CHUNK_HUGE;
+	char *p = mmap(NULL, span, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
-	madvise(p, bytes, MADV_HUGEPAGE);
-	return p;
+	size_t before = (size_t)(-(uintptr_t)p & (CHUNK_HUGE - 1));
+	if (before > 0)
+		munmap(p, before);
+	if (CHUNK_HUGE - before > 0)
+		munmap(p + before + bytes, CHUNK_HUGE - before);
+	madvise(p + before, bytes, MADV_HUGEPAGE);
+	return p + before;
 }
 
 /* Each chunk as large as all before it, from 8 KiB to 2 MiB. */

@@ -11,11 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { AHEAD = 8 };
+
 const act_class rt_task_class = {.name = "task"};
 
 static void link_home(struct task *t, act_scope *home)
 {
-	t->home = t->scope = home;
+	t->scope = home;
 	list_push_back(&home->tasks, &t->in_scope);
 }
 
@@ -26,7 +28,7 @@ struct task *rt_task_new(act_shard *sh, act_step step, size_t frame_bytes,
 	const struct act_task_opts *o = opts != NULL ? opts : &none;
 	CHECK(o->frame_init_size <= frame_bytes && frame_bytes < UINT32_MAX / 2);
 	struct actor *a = rt_actor_new(sh, &rt_task_class, o->cap);
-	size_t bytes = sizeof(struct task) + 16 + frame_bytes;
+	size_t bytes = sizeof(struct task) + frame_bytes;
 	struct task *t = a != NULL ? rt_block_take(&sh->blocks, bytes) : NULL;
 	if (t == NULL) {
 		if (a != NULL)
@@ -39,7 +41,10 @@ struct task *rt_task_new(act_shard *sh, act_step step, size_t frame_bytes,
 	t->frame_bytes = (uint32_t)frame_bytes;
 	t->timer.kind = WHEEL_TASK;
 	t->name = o->name != NULL ? o->name : "task";
-	t->parent = parent;
+	if (home->group != NULL)
+		t->of.group = home->group;
+	else
+		t->of.parent = parent;
 	t->arg = o->arg;
 	t->arg_dtor = o->arg_dtor;
 	list_init(&t->wait);
@@ -48,10 +53,8 @@ struct task *rt_task_new(act_shard *sh, act_step step, size_t frame_bytes,
 	if (o->frame_init_size > 0)
 		memcpy(rt_task_frame(t), o->frame_init, o->frame_init_size);
 	a->state = t;
-	a->flags |= FLAG_TASK;
-	if (o->high)
-		a->flags |= FLAG_HIGH;
-	a->run = RUN_PARKED;
+	uint32_t flags = STATUS(0, 0, FLAG_TASK) | (o->high ? STATUS(0, 0, FLAG_HIGH) : 0);
+	a->status += flags + STATUS(RUN_PARKED - RUN_IDLE, 0, 0);
 	t->wait_of = WAIT_GRANTED;
 	return t;
 }
@@ -109,9 +112,23 @@ static int one_step(act_shard *sh, struct actor *a, struct task *t)
 	return t->step(&sh->self, rt_task_frame(t));
 }
 
+/* The tasks that come next, so that their lines arrive while this one runs. */
+static inline void fetch_ahead(const act_shard *sh)
+{
+	const struct runq *q = &sh->lo;
+	uint32_t n = rt_runq_count(q);
+	if (n <= AHEAD)
+		return;
+	__builtin_prefetch(&sh->actors[q->slot[(q->head + AHEAD) & q->mask]], 1);
+	const char *t = sh->actors[q->slot[(q->head + AHEAD / 2) & q->mask]].state;
+	for (int i = 0; i < 4; i++)
+		__builtin_prefetch(t + 64 * i, 1);
+}
+
 void rt_task_run(act_shard *sh, struct actor *a)
 {
 	struct task *t = rt_task(a);
+	fetch_ahead(sh);
 	CHECK_DEBUG(t->wait_of == WAIT_GRANTED);
 	t->wait_of = WAIT_NONE;
 	if (__builtin_expect((t->flags & TASK_ENDING) != 0, 0)) {
@@ -120,8 +137,8 @@ void rt_task_run(act_shard *sh, struct actor *a)
 		int rc = one_step(sh, a, t);
 		if (rc == ACT_WAIT) {
 			CHECK(t->wait_of != WAIT_NONE);
-			if (a->run == RUN_RUNNING)
-				a->run = RUN_PARKED;
+			if ((a->status & STATUS(0xff, 0, 0)) == STATUS(RUN_RUNNING, 0, 0))
+				a->status += STATUS(RUN_PARKED - RUN_RUNNING, 0, 0);
 		} else {
 			CHECK(t->wait_of == WAIT_NONE);
 			rt_task_end(sh, t, rc == ACT_OK ? ACT_EXIT : rc);
@@ -147,7 +164,7 @@ void *act_arg(const act_self *self)
 /* False: children are still alive; the task will be run again when they are not. */
 static bool close_scopes(act_shard *sh, struct actor *a, struct task *t)
 {
-	while (t->scope != t->home) {
+	while (!rt_is_home(t, t->scope)) {
 		act_group *g = t->scope->group;
 		if (g == NULL) {
 			rt_scope_leave(sh, t);
@@ -195,7 +212,7 @@ void rt_task_end(act_shard *sh, struct task *t, int rc)
 	if ((t->flags & TASK_ENDING) == 0) {
 		t->flags |= TASK_ENDING;
 		t->end_rc = rc;
-		a->flags |= FLAG_CLOSING;
+		a->status |= STATUS(0, 0, FLAG_CLOSING);
 	}
 	if ((a->sig & SIG_KILL) != 0)
 		t->end_rc = ACT_EKILLED;
@@ -207,13 +224,11 @@ void rt_task_end(act_shard *sh, struct task *t, int rc)
 	if (t->arg_dtor != NULL)
 		t->arg_dtor(t->arg);
 	act_err *err = final_error(sh, t, rc);
-	if (t->group != NULL)
+	if (t->child != NULL)
 		err = rt_group_child_ended(sh, t, rc, err);
-	else if (t->child != NULL)
-		rt_cell_free(sh, t->child);
 	list_remove(&t->in_scope);
 	a->state = NULL;
-	rt_block_give(&sh->blocks, t, sizeof(*t) + 16 + t->frame_bytes);
+	rt_block_give(&sh->blocks, t, sizeof(*t) + t->frame_bytes);
 	rt_actor_release(sh, a, rc, err);
 }
 
@@ -265,10 +280,10 @@ void rt_task_kill(act_shard *sh, struct task *t)
 	if ((rt_task_actor(sh, t)->sig & SIG_KILL) != 0)
 		return;
 	rt_task_kill_one(sh, t);
-	if (t->scope == t->home)
+	if (rt_is_home(t, t->scope))
 		return;
 	act_scope *s = t->scope;
-	while (s->parent != t->home)
+	while (!rt_is_home(t, s->parent))
 		s = s->parent;
 	rt_scope_kill_tasks(sh, s, t);
 }
