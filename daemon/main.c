@@ -48,7 +48,9 @@ static int run(const struct realworld_options *o)
 		realworld_close(rw);
 		return complain(&why, e);
 	}
+	realworld_watch(rw, d);
 	int status = daemon_run(d);
+	realworld_unwatch(rw);
 	log_info(o->log, "stopped", kv_i("status", status));
 	daemon_free(d);
 	realworld_close(rw);

@@ -15,6 +15,8 @@
 #include "edge/signals.h"
 #include "edge/store.h"
 #include "edge/unixsock.h"
+#include "edge/watchdog.h"
+#include "edge/uploads.h"
 #include "edge/workers.h"
 #include "model/config.h"
 
@@ -23,6 +25,7 @@
 #include <unistd.h>
 
 #define SOCKET_MODE 0660
+#define STUCK_NS    (10 * NS_PER_S)
 
 struct realworld {
 	struct world world;
@@ -35,6 +38,7 @@ struct realworld {
 	struct workers *workers;
 	struct signals *signals;
 	struct daemon *daemon;
+	struct watchdog *watchdog;
 	int lock_fd;
 };
 
@@ -161,6 +165,28 @@ static enum err open_stores(struct realworld *rw, const struct realworld_options
 	return store_open(&mo, &rw->world.volatile_);
 }
 
+/* A job that will go on after the restart. Volatile ones have gone with the last daemon. */
+static bool goes_on(void *ctx, const struct upload_of *of)
+{
+	struct store_query q = {.kind = STORE_Q_JOB, .job = of->job};
+	struct store_rows rows = {.n = 0};
+	bool is_open = !of->is_volatile && store_read(ctx, &q, &rows) == ERR_OK && rows.n > 0 &&
+		       !store_job_has_ended(rows.row[0].job.state);
+	store_rows_fini(&rows);
+	return is_open;
+}
+
+static enum err open_uploads(struct realworld *rw, struct bytes *why)
+{
+	uint64_t max = (uint64_t)rw->world.config->store_max_bytes;
+	enum err e = uploads_open(bytes_cstr(&rw->state), max, &rw->world.uploads);
+	if (e == ERR_OK)
+		e = uploads_sweep(rw->world.uploads, goes_on, rw->world.durable);
+	if (e != ERR_OK)
+		bytes_printf(why, "%s/uploads: %s", bytes_cstr(&rw->state), err_text(e));
+	return e;
+}
+
 static enum err open_loop(struct realworld *rw, const struct realworld_options *o,
 			  struct bytes *why)
 {
@@ -252,6 +278,8 @@ static enum err open_all(struct realworld *rw, const struct realworld_options *o
 	if (e == ERR_OK)
 		e = open_stores(rw, o, why);
 	if (e == ERR_OK)
+		e = open_uploads(rw, why);
+	if (e == ERR_OK)
 		e = open_loop(rw, o, why);
 	if (e == ERR_OK)
 		e = open_sockets(rw, o, why);
@@ -299,6 +327,22 @@ enum err realworld_obey_signals(struct realworld *rw, struct daemon *d)
 	return signals_new(loop_libevent_base(rw->loop), &owner, &rw->signals);
 }
 
+void realworld_watch(struct realworld *rw, struct daemon *d)
+{
+	act_shard *shard = daemon_shard(d);
+	struct watchdog_opts o = {
+		.shards = &shard, .n_shards = 1, .log = rw->world.log, .stuck_ns = STUCK_NS};
+	rw->watchdog = watchdog_new(&o);
+	if (rw->watchdog == NULL || !watchdog_start(rw->watchdog))
+		log_warn(rw->world.log, "watchdog.none", kv_s("why", "no thread to be had"));
+}
+
+void realworld_unwatch(struct realworld *rw)
+{
+	watchdog_free(rw->watchdog);
+	rw->watchdog = NULL;
+}
+
 void realworld_close(struct realworld *rw)
 {
 	if (rw == NULL)
@@ -315,6 +359,7 @@ void realworld_close(struct realworld *rw)
 		store_close(rw->world.volatile_);
 	if (rw->world.durable != NULL)
 		store_close(rw->world.durable);
+	uploads_close(rw->world.uploads);
 	if (rw->lock_fd >= 0)
 		close(rw->lock_fd);
 	config_unref(rw->world.config);

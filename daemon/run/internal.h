@@ -16,7 +16,12 @@
 #include "run/layout.h"
 
 /* One writer; others read the word with a relaxed load. A plain addition is one instruction. */
-#ifdef __SANITIZE_THREAD__
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RT_TSAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__) || defined(RT_TSAN)
 #define RT_ADD(word, by) __atomic_store_n(&(word), (word) + (uint64_t)(by), __ATOMIC_RELAXED)
 #else
 #define RT_ADD(word, by) ((word) += (uint64_t)(by))

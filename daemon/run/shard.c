@@ -218,8 +218,18 @@ uint64_t act_shard_live(const act_shard *sh)
 
 struct act_watch act_shard_watch(const act_shard *sh)
 {
-	return (struct act_watch){__atomic_load_n(&sh->self.id, __ATOMIC_RELAXED),
+	return (struct act_watch){__atomic_load_n(&sh->self.id, __ATOMIC_ACQUIRE),
 				  __atomic_load_n(&sh->activations, __ATOMIC_RELAXED)};
+}
+
+/* The header was written before the id was, and stays mapped; the class outlives the shard. */
+const char *act_shard_watch_class(const act_shard *sh, struct act_watch seen)
+{
+	const struct actor *a = &sh->actors[rt_id_slot(seen.id)];
+	const act_class *cls = seen.id != 0 ? __atomic_load_n(&a->cls, __ATOMIC_RELAXED) : NULL;
+	struct act_watch now = act_shard_watch(sh);
+	bool is_same = now.id == seen.id && now.activation == seen.activation;
+	return is_same && cls != NULL ? cls->name : "";
 }
 
 /* ---- the end ---- */

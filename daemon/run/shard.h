@@ -87,3 +87,5 @@ struct act_watch {
 	uint64_t activation;
 };
 struct act_watch act_shard_watch(const act_shard *sh);
+/* The class of the actor seen ("task" for tasks); "": it has gone since. */
+const char *act_shard_watch_class(const act_shard *sh, struct act_watch seen);

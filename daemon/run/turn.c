@@ -115,7 +115,8 @@ static __attribute__((noinline)) void note_time(act_shard *sh, const struct acto
 static inline uint32_t activate(act_shard *sh, struct actor *a, uint32_t slot)
 {
 	sh->self.a = a;
-	__atomic_store_n(&sh->self.id, (act_id)(sh->first + slot) << 32 | a->gen, __ATOMIC_RELAXED);
+	/* release: a watchdog that sees the id sees the class as well */
+	__atomic_store_n(&sh->self.id, (act_id)(sh->first + slot) << 32 | a->gen, __ATOMIC_RELEASE);
 	RT_ADD(sh->activations, 1);
 	sh->budget = BATCH;
 	if (rt_is_task(a))
