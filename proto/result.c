@@ -66,9 +66,8 @@ static void add_escaped(struct bytes *out, struct slice s)
 	}
 }
 
-enum err result_add_string(struct bytes *out, struct slice s)
+static void add_text(struct bytes *out, struct slice s)
 {
-	PUT_LIT(out, "\"");
 	if (utf8_skip_plain(s.p, s.p + s.n) == s.p + s.n) {
 		put(out, s.p, s.n);
 	} else if (utf8_valid(s)) {
@@ -81,6 +80,13 @@ enum err result_add_string(struct bytes *out, struct slice s)
 		add_escaped(out, bytes_slice(&wide));
 		bytes_fini(&wide);
 	}
+}
+
+enum err result_add_string(struct bytes *out, struct slice s)
+{
+	PUT_LIT(out, "\"");
+	if (s.n > 0) /* else there may be no s.p */
+		add_text(out, s);
 	PUT_LIT(out, "\"");
 	return out->err;
 }

@@ -21,7 +21,7 @@ struct session {
 	struct house *house;
 	struct table jobs; /* by number and kind */
 	struct act_timer timer;
-	bool timer_set;
+	int64_t timer_at_ns; /* 0: it is not set */
 };
 
 struct key {
@@ -38,9 +38,9 @@ static struct slice key_of(uint64_t job, bool is_volatile, struct key *k)
 
 static void arm(act_self *self, struct session *s, int64_t at_ns)
 {
-	if (s->timer_set)
+	if (s->timer_at_ns != 0 && s->timer_at_ns <= at_ns)
 		return; /* it looks at all of them and arms itself again */
-	s->timer_set = true;
+	s->timer_at_ns = at_ns;
 	act_timer_set_at(self, &s->timer, at_ns);
 }
 
@@ -105,7 +105,7 @@ static bool give_up(act_self *self, struct session *s, const struct entry *e)
 static void on_timer(act_self *self, struct session *s)
 {
 	int64_t now = act_now_ns(self), next = INT64_MAX;
-	s->timer_set = false;
+	s->timer_at_ns = 0;
 	TABLE_EACH (it, &s->jobs) {
 		struct entry *e = it->value;
 		if (e->lost_at_ns == 0)
