@@ -224,6 +224,7 @@ static enum err spawn_above(struct daemon *d, act_self *root)
 		.sessions = h->sessions,
 		.hosts = h->hosts,
 		.bodies = h->world->durable != NULL ? store_bodies(h->world->durable) : NULL,
+		.uploads = h->world->uploads,
 		.body_class = HOUSE_WORK_FILE,
 		.events = &h->events,
 		.clock = h->clock,

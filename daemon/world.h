@@ -23,6 +23,7 @@ struct fault;
 struct hosts;
 struct store;
 struct transport;
+struct uploads;
 
 /* Tells whoever started the daemon how it is (sd_notify); all may be NULL. */
 struct notify {
@@ -55,6 +56,7 @@ struct world {
 	struct exchange *exchange;
 	struct store *durable;	 /* NULL: none; every job is volatile then */
 	struct store *volatile_; /* never NULL */
+	struct uploads *uploads; /* NULL: no place for them */
 	struct transport *control;
 	struct transport *events; /* NULL: no events */
 	const struct notify *notify;

@@ -19,6 +19,7 @@ static void one_free(struct host_one *c)
 	host_call_free(c->call);
 	host_done_free(c->done);
 	host_spill_free(c->spill);
+	host_upload_free(c->upload);
 	EVP_MD_CTX_free(c->md);
 	free(c);
 }
@@ -26,7 +27,8 @@ static void one_free(struct host_one *c)
 /* Nothing outside holds a pointer to it any more. */
 static bool is_loose(const struct host_one *c)
 {
-	return (c->event != NULL || c->is_mute) && c->spill_state != SPILL_WRITING;
+	bool is_reading = c->upload != NULL && c->upload->is_reading;
+	return (c->event != NULL || c->is_mute) && c->spill_state != SPILL_WRITING && !is_reading;
 }
 
 static void let_go(act_self *self, struct host_one *c)
@@ -88,6 +90,7 @@ static void step(act_self *self, struct host_one *c)
 		fail(self, c);
 		return;
 	}
+	host_upload_step(self, c);
 	host_body_step(self, c);
 	if (host_body_is_whole(c))
 		answer(self, c);
@@ -95,7 +98,7 @@ static void step(act_self *self, struct host_one *c)
 
 /* ---- events of the exchange: not actor code ---- */
 
-static void wake(struct host_one *c)
+void host_wake(struct host_one *c)
 {
 	act_msg *m = c->event;
 	if (m == NULL)
@@ -117,7 +120,7 @@ static void on_data(void *ctx, xcall_id id, struct slice bytes)
 	struct host_one *c = ctx;
 	(void)id;
 	if (host_body_data(c, bytes))
-		wake(c);
+		host_wake(c);
 }
 
 static void on_end(void *ctx, xcall_id id, const struct xend *end)
@@ -126,7 +129,7 @@ static void on_end(void *ctx, xcall_id id, const struct xend *end)
 	(void)id;
 	host_done_end(c->done, end);
 	c->has_ended = true;
-	wake(c);
+	host_wake(c);
 }
 
 static const struct xevents events = {on_head, on_data, on_end};
@@ -188,7 +191,9 @@ static void on_fetch(act_self *self, struct host *h, act_msg *m)
 		}
 	}
 	c->call->req.credit_bytes = host_body_credit(c);
-	enum err e = exchange_submit(h->hosts->opts.exchange, &c->call->req, &events, c, &c->id);
+	enum err e = host_upload_begin(c);
+	if (e == ERR_OK)
+		e = exchange_submit(h->hosts->opts.exchange, &c->call->req, &events, c, &c->id);
 	if (e != ERR_OK)
 		refuse(self, c, e);
 }
@@ -222,7 +227,10 @@ static void on_work(act_self *self, const struct act_sig *sig)
 		return;
 	}
 	struct host_one *c = (struct host_one *)(uintptr_t)sig->ref;
-	host_body_written(self, c, sig->ptr);
+	if (sig->ptr == c->upload)
+		host_upload_read(c);
+	else
+		host_body_written(self, c, sig->ptr);
 	step(self, c);
 }
 
@@ -315,6 +323,8 @@ static void fini(act_self *self, void *state, int why)
 		act_timer_clear(self, &c->timer);
 		if (c->event != NULL)
 			act_unprepare(self, c->event);
+		if (c->upload != NULL && c->upload->is_reading)
+			c->upload = NULL; /* the worker's */
 		one_free(c);
 	}
 	struct slice name = {h->entry->name, h->entry->name_n};

@@ -13,6 +13,7 @@
  * Bodies     up to HOST_BODY_MEMORY in one owned buffer. Larger ones, or all when the bodies in
  *            memory reach HOST_BODIES_MEMORY, go to a body file through offloaded writes; reading
  *            pauses while a write is under way. HOST_BODY_DROP only counts.
+ * Uploads    are read by offloads, one piece ahead of what the connection takes.
  * Threads    the shard of the directory.
  */
 #pragma once
@@ -24,6 +25,7 @@
 
 struct bodydir;
 struct hosts;
+struct uploadread;
 
 enum host_msg {
 	HOST_FETCH = 0x4800, /* leaf, asks: struct host_call, owned; see host_fetch */
@@ -42,11 +44,12 @@ enum host_body {
 
 /* A request that owns all its texts: xreq's slices point into `mem` or into what `hold` keeps. */
 struct host_call {
-	struct xreq req;     /* credit_bytes is set by the host */
+	struct xreq req;     /* credit_bytes is set by the host, and body if there is an upload */
 	struct slice origin; /* "https://host:port": which host actor */
 	struct bytes mem;    /* malloc'd texts, freed with the call */
 	void *hold;	     /* freed by hold_free on the loop thread; may be NULL */
 	void (*hold_free)(void *hold);
+	struct uploadread *upload; /* open; the request's body, owned; NULL: req.body is */
 	enum host_body body;
 	bool want_sha256;
 	int64_t max_rate_bytes; /* per second, of this body; 0: no limit */

@@ -4,6 +4,7 @@
 #include "actor/host_state.h"
 
 #include "base/check.h"
+#include "edge/uploads.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ void host_call_free(void *call)
 		return;
 	if (c->hold_free != NULL)
 		c->hold_free(c->hold);
+	uploadread_free(c->upload);
 	bytes_fini(&c->mem);
 	free(c);
 }

@@ -3,6 +3,7 @@
  *
  *	host.c       the actor: calls in, answers out
  *	host_body.c  a body: in memory, or in a file by offloaded writes; and its pace
+ *	host_upload.c  the body of a request: read by offloads while it goes out
  *	host_call.c  requests and answers as those see them who ask; the directory
  */
 #pragma once
@@ -42,6 +43,17 @@ struct host_spill {
 	uint8_t sha256[BODY_SHA256];
 };
 
+/* What a request sends, piece by piece. Its own so that it outlives the call. */
+struct host_upload {
+	struct uploadread *read;
+	char *piece;
+	size_t n, taken; /* of the piece */
+	bool is_end;
+	bool is_wanted;	 /* the connection waits for more */
+	bool is_reading; /* a worker has it */
+	enum err result;
+};
+
 enum spill_state { SPILL_NONE, SPILL_IDLE, SPILL_WRITING, SPILL_DONE };
 
 struct host_one {
@@ -59,7 +71,8 @@ struct host_one {
 	/* the body */
 	bool wants_file;
 	enum spill_state spill_state;
-	struct host_spill *spill; /* NULL while it is being written */
+	struct host_spill *spill;   /* NULL while it is being written */
+	struct host_upload *upload; /* NULL: the request has its body at hand */
 	/* its pace: bytes for which credit is due, all of it at due_ns */
 	size_t owed;
 	int64_t due_ns;
@@ -101,6 +114,20 @@ void host_spill_free(void *spill);
 /* Removes files nobody wants. */
 void host_orphans(act_self *self, struct hosts *hosts);
 
+/* ---- host_upload.c ---- */
+
+/* Makes the call's upload the body of its request. NOMEM. */
+enum err host_upload_begin(struct host_one *c);
+/* Actor code: has the next piece read if it is wanted. */
+void host_upload_step(act_self *self, struct host_one *c);
+/* A read came back. */
+void host_upload_read(struct host_one *c);
+/* Not while it is being read. NULL is ignored. */
+void host_upload_free(void *upload);
+
 /* ---- host.c ---- */
+
+/* Sends the host its own message about the call, from a callback of the exchange. */
+void host_wake(struct host_one *c);
 
 extern const act_class host_class;

@@ -118,6 +118,7 @@ typedef void (*on_call)(act_self *self, struct job *j, struct job_call *c);
 static const on_call call_table[JOB_CALLS] = {
 	[JOB_CALL_START] = on_start,
 	[JOB_CALL_FEED] = job_on_feed,
+	[JOB_CALL_UPLOAD] = job_on_upload,
 	[JOB_CALL_RESULTS] = job_on_results,
 	[JOB_CALL_CANCEL] = job_on_order,
 	[JOB_CALL_PAUSE] = job_on_order,
@@ -161,6 +162,7 @@ static void on_stir(act_self *self, struct job *j)
 	}
 	job_feed_run(self, j);
 	job_polls_run(self, j);
+	job_upload_tidy(self, j);
 }
 
 static void on_stored(act_self *self, struct job *j, act_msg *m)
@@ -215,6 +217,8 @@ static int on_signal(act_self *self, void *state, const struct act_sig *sig)
 		job_polls_run(self, j);
 		check_quiet(self, j);
 	}
+	if (sig->kind == ACT_SIG_WORK)
+		job_upload_worked(self, j, sig->ptr);
 	return sig->kind == ACT_SIG_CANCEL ? ACT_EXIT : ACT_OK;
 }
 

@@ -10,6 +10,7 @@
  *   START     the job is admitted: run it, or go on with it after a restart
  *   FEED      items for its `each … {"feed":true}`; answered after commit, parked while too much
  *             is unconsumed
+ *   UPLOAD    a piece of what a request will send; text is its name; answered when it is written
  *   RESULTS   lines after a cursor; parked until there are some, or the end, or wait_ms
  *   CANCEL PAUSE RESUME RETRY   a user's word; answered after commit
  *   WAIT      parked until the job has ended, or wait_ms
@@ -35,6 +36,7 @@ enum job_msg {
 enum job_call_kind {
 	JOB_CALL_START,
 	JOB_CALL_FEED,
+	JOB_CALL_UPLOAD,
 	JOB_CALL_RESULTS,
 	JOB_CALL_CANCEL,
 	JOB_CALL_PAUSE,
@@ -57,6 +59,12 @@ enum job_call_kind {
 struct job_feed_call {
 	uint64_t offset;
 	struct bytes items; /* a JSON array, checked by jsonscan */
+	bool end;
+};
+
+struct job_upload_call {
+	uint64_t offset;
+	struct bytes data; /* base64 */
 	bool end;
 };
 
@@ -83,10 +91,11 @@ struct job_call {
 	bool is_admin;
 	/* Replies begin with these bytes (the envelope of the protocol), so nothing is copied. */
 	struct bytes head;
-	struct bytes text; /* CANCEL: why; EXPLAIN: path */
+	struct bytes text; /* CANCEL: why; EXPLAIN: path; UPLOAD: name */
 	uint32_t wait_ms;  /* WAIT */
 	union {
 		struct job_feed_call feed;
+		struct job_upload_call upload;
 		struct job_results_call results;
 		struct job_body_call body;
 	};

@@ -15,6 +15,8 @@ struct job_call *job_call_new(enum job_call_kind kind)
 	bytes_init(&c->text, 4096);
 	if (kind == JOB_CALL_FEED)
 		bytes_init(&c->feed.items, 0);
+	if (kind == JOB_CALL_UPLOAD)
+		bytes_init(&c->upload.data, 0);
 	return c;
 }
 
@@ -27,6 +29,8 @@ void job_call_free(void *call)
 	bytes_fini(&c->text);
 	if (c->kind == JOB_CALL_FEED)
 		bytes_fini(&c->feed.items);
+	if (c->kind == JOB_CALL_UPLOAD)
+		bytes_fini(&c->upload.data);
 	free(c);
 }
 

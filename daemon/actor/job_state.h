@@ -52,6 +52,7 @@ struct job {
 	struct bodyread *body_read; /* the body that was asked for last */
 	uint64_t body_id;
 	struct cookies *cookies; /* shared by its fetches that ask for it; NULL: none yet */
+	bool is_tidied;		 /* its uploads are gone */
 	bool is_stirred;	 /* JOB_MSG_STIR is on its way */
 };
 
@@ -105,6 +106,13 @@ void job_on_attach_lost(act_self *self, struct job *j, struct job_call *c);
 
 /* job_body.c */
 void job_on_body(act_self *self, struct job *j, struct job_call *c);
+
+/* job_upload.c */
+void job_on_upload(act_self *self, struct job *j, struct job_call *c);
+/* ACT_SIG_WORK of it. */
+void job_upload_worked(act_self *self, struct job *j, void *work);
+/* Once the job has ended: its files go. */
+void job_upload_tidy(act_self *self, struct job *j);
 
 /* job_show.c */
 void job_on_show(act_self *self, struct job *j, struct job_call *c);

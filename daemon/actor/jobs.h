@@ -32,6 +32,7 @@ struct events;
 struct hosts;
 struct net_policy;
 struct rules;
+struct uploads;
 
 /* Whom jobs work with; one struct for all of them, which outlives the keeper. */
 struct job_peers {
@@ -39,6 +40,7 @@ struct job_peers {
 	act_id limiter, sessions;
 	struct hosts *hosts;
 	struct bodydir *bodies; /* NULL: bodies stay in their lines */
+	struct uploads *uploads; /* NULL: no place for them */
 	uint8_t body_class;	/* offload class that reads them */
 	struct events *events;	/* NULL: nobody is told */
 	const struct clock *clock;

@@ -153,4 +153,8 @@ void fetch_own_fields(struct fetch *f, struct own_fields *o)
 	authorization(f, add_field(o, "Authorization"));
 	if (c != NULL && !has_header(f, "Cookie"))
 		cookies_add(c, &f->at, wall_s(f), add_field(o, "Cookie"));
+	if (f->source != NULL && f->spec->body_kind == FETCH_BODY_MULTIPART &&
+	    !has_header(f, "Content-Type"))
+		bytes_printf(add_field(o, "Content-Type"), "multipart/form-data; boundary=%s",
+			     f->boundary);
 }

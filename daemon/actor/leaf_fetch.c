@@ -1,6 +1,7 @@
 #include "actor/leaf_fetch.h"
 
 #include "actor/leaf_fetch_state.h"
+#include "edge/uploads.h"
 #include "job/results.h"
 
 #include <stdlib.h>
@@ -21,8 +22,10 @@ void leaf_fetch_fini(struct leaf_fetch *frame)
 	host_done_free(f->done);
 	bytes_fini(&f->message);
 	digest_fini(&f->digest);
+	uploadread_free(f->source);
 	free(f->history);
 	f->spec = NULL;
+	f->source = NULL;
 	f->done = NULL;
 	f->history = NULL;
 }
@@ -175,6 +178,11 @@ static int attempt_step(act_self *self, void *frame)
 	struct host_call *call;
 	CO_BEGIN(&f->co1);
 	for (;;) {
+		if (fetch_has_source(f)) {
+			CO_AWAIT(&f->co1, f->rc, fetch_open_source(self, f));
+			if (!fetch_source_is_open(f))
+				return ACT_OK;
+		}
 		f->co2 = (act_co){0};
 		CO_CALL(&f->co1, f->rc, acquire_step, f);
 		if (f->ticket == NULL)

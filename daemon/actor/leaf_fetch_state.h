@@ -14,6 +14,8 @@
 #include "model/retry.h"
 #include "model/url.h"
 
+struct uploadread;
+
 #define FETCH_HISTORY_MAX 64
 
 struct fetch {
@@ -47,6 +49,8 @@ struct fetch {
 	struct result_attempt *history;
 	uint32_t n_history;
 	struct results_wait wait;
+	struct uploadread *source; /* of the next request; then the call's */
+	char boundary[48];	   /* between its parts */
 	struct digest digest; /* the challenge that is answered */
 	char cnonce[33];
 	uint32_t n_challenges; /* answered in this attempt */
@@ -88,6 +92,14 @@ bool fetch_challenged(act_self *self, struct fetch *f);
 /* The fetch's own cookies into the jar of its job, and those of an answer. */
 void fetch_put_cookies(struct fetch *f);
 void fetch_take_cookies(struct fetch *f);
+
+/* leaf_body.c */
+/* Whether the body is read from somewhere while it is sent. */
+bool fetch_has_source(const struct fetch *f);
+/* Await: a worker finds it. */
+int fetch_open_source(act_self *self, struct fetch *f);
+/* After that; false: kind or is_cancelled say why not. */
+bool fetch_source_is_open(struct fetch *f);
 
 /* leaf_verdict.c */
 /* What the answer means: kind, phase, message, outcome. */

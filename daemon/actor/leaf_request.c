@@ -84,11 +84,6 @@ static bool parse_url(struct fetch *f)
 	return e == ERR_OK;
 }
 
-static bool asks_upload(const struct fetch_spec *s)
-{
-	return s->body_kind == FETCH_BODY_UPLOAD || s->body_kind == FETCH_BODY_MULTIPART;
-}
-
 static bool asks_cache(const struct fetch_spec *s)
 {
 	return s->cache || s->resume;
@@ -99,7 +94,6 @@ static const struct {
 	bool (*is_asked)(const struct fetch_spec *s);
 } unavailable[] = {
 	{"a cache, resuming", asks_cache},
-	{"uploads", asks_upload},
 };
 
 static bool all_available(struct fetch *f)
@@ -346,7 +340,7 @@ static void set_places(const struct fetch *f, struct host_call *c, struct arrays
 	c->req.decode = s->decode;
 }
 
-static void set_target(const struct fetch *f, struct host_call *c)
+static void set_target(struct fetch *f, struct host_call *c)
 {
 	const struct job_peers *peers = fetch_job(f)->peers;
 	c->req.tls = f->at.is_https;
@@ -361,6 +355,8 @@ static void set_target(const struct fetch *f, struct host_call *c)
 	if (f->spec->body_kind == FETCH_BODY_BYTES && !f->to_get)
 		c->req.body = (struct xbody){.kind = XBODY_BYTES,
 					     .bytes = host_call_text(c, f->spec->body)};
+	c->upload = f->source;
+	f->source = NULL;
 }
 
 static void set_body_policy(const struct fetch *f, struct host_call *c)

@@ -287,6 +287,7 @@ struct uploadread {
 	struct bytes mem, segments; /* of struct segment */
 	size_t n;
 	bool has_no_memory;
+	enum err opened;
 	uint64_t size;
 	size_t missing; /* index of a segment */
 	/* where it is */
@@ -303,6 +304,7 @@ struct uploadread *uploadread_new(struct uploads *u, const struct upload_of *of)
 	r->u = u;
 	r->of = *of;
 	r->fd = -1;
+	r->opened = ERR_STOPPED;
 	return r;
 }
 
@@ -359,7 +361,7 @@ static int open_file(const struct uploadread *r, const struct segment *g)
 	return fd;
 }
 
-enum err uploadread_open(struct uploadread *r)
+static enum err find_all(struct uploadread *r)
 {
 	if (r->has_no_memory)
 		return ERR_NOMEM;
@@ -379,6 +381,17 @@ enum err uploadread_open(struct uploadread *r)
 		r->size += g->size;
 	}
 	return ERR_OK;
+}
+
+enum err uploadread_open(struct uploadread *r)
+{
+	r->opened = find_all(r);
+	return r->opened;
+}
+
+enum err uploadread_opened(const struct uploadread *r)
+{
+	return r->opened;
 }
 
 struct slice uploadread_missing(const struct uploadread *r)

@@ -60,8 +60,10 @@ void uploadread_free(void *r);
 /* Copies. NOMEM; it sticks until open. */
 enum err uploadread_add_text(struct uploadread *r, struct slice text);
 enum err uploadread_add_file(struct uploadread *r, struct slice name);
-/* Finds all files. NOT_FOUND: uploadread_missing has no complete file. NOMEM, IO. */
+/* Finds all files. NOT_FOUND: uploadread_missing has no complete file. NOMEM, IO. The result is
+ * kept for uploadread_opened. */
 enum err uploadread_open(struct uploadread *r);
+enum err uploadread_opened(const struct uploadread *r);
 struct slice uploadread_missing(const struct uploadread *r);
 /* Of all of it, once it is open. */
 uint64_t uploadread_size(const struct uploadread *r);
