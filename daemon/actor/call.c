@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MESSAGE_MAX 512
+#define MESSAGE_MAX  512
+#define ANSWER_BYTES 160 /* most answers fit */
 
 struct call *call_new(struct packet *p)
 {
@@ -93,8 +94,9 @@ void call_free(void *p)
 
 void call_head(const struct call *call, struct bytes *out)
 {
+	bytes_reserve(out, ANSWER_BYTES);
 	rpc_add_head(out, call->id);
-	bytes_add_str(out, "\"result\":");
+	bytes_add(out, "\"result\":", sizeof("\"result\":") - 1);
 }
 
 void call_ok_body(act_self *self, struct call *call, struct bytes *body)
@@ -109,11 +111,9 @@ void call_ok_body(act_self *self, struct call *call, struct bytes *body)
 		call_fail(self, call, KIND_MEMORY, "no memory for the answer");
 		return;
 	}
-	struct bytes head = {.n = 0};
-	rpc_add_head(&head, call->id);
-	CHECK(body->n >= head.n);
-	struct slice tail = {body->p + head.n, body->n - head.n};
-	bytes_fini(&head);
+	size_t head = rpc_head_bytes(call->id);
+	CHECK(body->n >= head);
+	struct slice tail = {body->p + head, body->n - head};
 	if (call->opid != NULL || call->packet->is_batch || call->id.n == 0) {
 		answer(self, call, tail, true);
 		bytes_fini(body);
@@ -191,6 +191,8 @@ bool call_no_params(act_self *self, struct call *call)
 {
 	static const struct field_table none = {.name = "params", .n = 0};
 	char nothing;
+	if (call->params.n == 0)
+		return true;
 	return call_params(self, call, &none, &nothing);
 }
 

@@ -35,8 +35,11 @@ void control_daemon_ping(act_self *self, struct call *call)
 	if (!call_no_params(self, call))
 		return;
 	struct bytes b = {.n = 0};
-	bytes_printf(&b, "{\"pong\":true,\"boot_id\":\"%s\"}", h->world->boot_id);
-	call_ok(self, call, &b);
+	call_head(call, &b);
+	bytes_add_str(&b, "{\"pong\":true,\"boot_id\":\"");
+	bytes_add_str(&b, h->world->boot_id);
+	bytes_add_str(&b, "\"}");
+	call_ok_body(self, call, &b);
 }
 
 void control_daemon_version(act_self *self, struct call *call)

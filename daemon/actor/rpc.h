@@ -47,6 +47,8 @@ enum err rpc_request_parse(struct slice object, struct rpc_request *ret, const c
 
 /* `{"jsonrpc":"2.0","id":ID,` -- an id that is not known is null. */
 void rpc_add_head(struct bytes *out, struct slice id);
+/* How long that is. */
+size_t rpc_head_bytes(struct slice id);
 /* `"error":{...}}` */
 void rpc_add_error_tail(struct bytes *out, const struct rpc_error *e);
 /* jsonscan's error as ours. */
