@@ -23,9 +23,10 @@
 struct limiter;
 struct store_rows;
 
-#define LIMIT_KEYS_OF_ONE (LIMIT_OWN_MAX + RULES_HITS_MAX + 1)
+/* Beside its own and those of rules: its origin, and all connections. */
+#define LIMIT_KEYS_OF_ONE (LIMIT_OWN_MAX + RULES_HITS_MAX + 2)
 
-enum limit_key_kind { LIMIT_KEY_RULE, LIMIT_KEY_JOB, LIMIT_KEY_ORIGIN };
+enum limit_key_kind { LIMIT_KEY_RULE, LIMIT_KEY_JOB, LIMIT_KEY_ORIGIN, LIMIT_KEY_ALL };
 
 /* A key that a row of the store speaks of, before anybody has asked for it. */
 struct saved_key {
@@ -152,7 +153,7 @@ struct limit_route {
 	uint32_t origin_n;
 	bool is_constant;
 	uint32_t n;
-	struct limit_use_of use[RULES_HITS_MAX + 1];
+	struct limit_use_of use[RULES_HITS_MAX + 2];
 };
 
 struct limiter {
@@ -163,7 +164,7 @@ struct limiter {
 	const struct log *log;
 	struct rng rng;
 	uint64_t seed, boot_id;
-	uint32_t max_keys;
+	uint32_t max_keys, connections;
 	struct rules *rules;
 
 	struct table named;  /* name -> limit_key: rules and origins */
@@ -187,6 +188,7 @@ struct limiter {
 
 	act_id store;
 	bool is_loading, is_committing;
+	int64_t commit_began_ns, commit_took_ns; /* the last one, from plan to answer */
 	bool is_short; /* of memory: the sweep looks at all keys somebody waits for */
 	struct link dirty, saving;
 	char **forget; /* rows to drop with the next commit */

@@ -197,14 +197,19 @@ bool limit_store_is_behind(const struct limiter *l)
 	return l->store != 0 && (l->is_loading || l->n_forget > 0 || !list_empty(&l->dirty));
 }
 
-/* How far it may go once this is committed: half a second of its rate, or one token. */
+/*
+ * How far it may go once this is committed: half a second of its rate, or one token. That token is
+ * taken when the commit has been answered: without room for as long as commits take, its turn
+ * would end behind the horizon, and another commit would begin, for ever.
+ */
 static void plan(struct limiter *l, struct limit_key *k)
 {
 	int64_t cost = max64(1, k->want_cost);
 	k->next_horizon_ns = k->horizon_ns;
 	if (k->limits.rate.n > 0) {
 		int64_t base = max64(l->now_ns, k->pace.tat_ns);
-		int64_t next = gcra_tat_after(&k->pace, l->now_ns, cost, 0);
+		int64_t then = l->now_ns + 2 * l->commit_took_ns;
+		int64_t next = gcra_tat_after(&k->pace, then, cost, 0);
 		if (k->pace.interval_ns < LIMIT_HORIZON_NS)
 			next = max64(next, base + LIMIT_HORIZON_NS);
 		k->next_horizon_ns = max64(k->horizon_ns, next);
@@ -314,6 +319,7 @@ void limit_store_flush(struct limiter *l)
 		return;
 	}
 	l->is_committing = true;
+	l->commit_began_ns = l->now_ns;
 	if (l->n_forget > 0 || !list_empty(&l->dirty))
 		move_to_saving(l);
 }
@@ -324,6 +330,7 @@ void limit_store_committed(struct limiter *l, act_msg *m,
 	const struct store_batch *b = m->buf.ptr;
 	enum err result = b->result;
 	l->is_committing = false;
+	l->commit_took_ns = l->now_ns - l->commit_began_ns;
 	if (result != ERR_OK)
 		log_error(l->log, "limit.commit", kv_s("error", err_text(result)));
 	for (struct link *it; (it = list_pop_front(&l->saving)) != NULL;) {
