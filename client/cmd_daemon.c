@@ -1,6 +1,5 @@
 /*
- * cmd_daemon -- one request to the daemon and its answer shown: ping info stats actors reload
- * drain.
+ * cmd_daemon -- one request to the daemon and its answer shown: ping info stats reload drain.
  */
 #include "client/ask.h"
 #include "client/command.h"
@@ -11,20 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const actor_columns[] = {"class", "name", "id", "state", "mailbox", NULL};
-
 static const struct row {
 	enum command_id command;
 	const char *method;
-	const char *list; /* the member that is a table; NULL: the answer is an object */
 	const char *done; /* what to say instead of showing the answer; NULL: show it */
 } row[] = {
-	{COMMAND_INFO, "daemon.info", NULL, NULL},
-	{COMMAND_STATS, "daemon.stats", NULL, NULL},
-	{COMMAND_ACTORS, "actor.list", "actors", NULL},
-	{COMMAND_RELOAD, "daemon.reload", NULL, "the configuration was read again"},
-	{COMMAND_DRAIN, "daemon.drain", NULL,
-	 "draining: it stops when attempts in flight have ended"},
+	{COMMAND_INFO, "daemon.info", NULL},
+	{COMMAND_STATS, "daemon.stats", NULL},
+	{COMMAND_RELOAD, "daemon.reload", "the configuration was read again"},
+	{COMMAND_DRAIN, "daemon.drain", "draining: it stops when attempts in flight have ended"},
 };
 
 static const struct row *find_row(enum command_id c)
@@ -37,16 +31,13 @@ static const struct row *find_row(enum command_id c)
 
 static enum status show(const struct args *a, const struct row *w, const json_t *answer)
 {
-	const struct render r = {.first = actor_columns,
-				 .has_colours = say_has_colours(STDOUT_FILENO)};
+	const struct render r = {.has_colours = say_has_colours(STDOUT_FILENO)};
 	struct bytes text = {.limit = 0};
 	const char *restart = json_string_value(json_object_get(answer, "needs_restart"));
 	if (args_has(a, OPTION_JSON))
 		return ask_print_json(answer);
 	if (w->done != NULL)
 		bytes_printf(&text, "%s\n", w->done);
-	else if (w->list != NULL)
-		render_table(&text, &r, answer, "nothing");
 	else
 		render_object(&text, &r, answer);
 	if (restart != NULL && restart[0] != '\0')
@@ -85,8 +76,7 @@ int command_daemon(const struct args *a)
 		s = ping(a, m);
 	} else if (s == STATUS_OK) {
 		const struct row *w = find_row(a->command);
-		s = w->list != NULL ? ask_pages(m, w->method, w->list, &answer)
-				    : ask(m, w->method, NULL, &answer);
+		s = ask(m, w->method, NULL, &answer);
 		if (s == STATUS_OK)
 			s = show(a, w, answer);
 		json_decref(answer);

@@ -8,6 +8,7 @@
 #include "client/render.h"
 #include "client/say.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,23 +19,63 @@ static json_t *job_params(const char *job)
 	return json_pack("{s:s}", "job", job);
 }
 
-/* Counts of `tasks` beside the rest, where a table shows them. */
-static void flatten(json_t *rows)
+/* Asked about one by one; beyond those the list alone has to do. */
+#define PROGRESS_MAX 200
+
+static bool has_ended(const char *state)
 {
-	for (size_t i = 0; i < json_array_size(rows); i++) {
-		json_t *row = json_array_get(rows, i);
-		json_object_update_missing(row, json_object_get(row, "tasks"));
-		json_object_del(row, "tasks");
-	}
+	struct outcome o = {.total = 0};
+	snprintf(o.state, sizeof(o.state), "%s", state);
+	return outcome_is_end(&o);
 }
 
-static enum status show_rows(const struct args *a, json_t *rows)
+/* The list counts what is stored; how far a job under way is, its own record tells. */
+static enum status add_progress(struct muster *m, json_t *row)
 {
-	static const char *const first[] = {"job", "state",  "name",	   "total",
-					    "ok",  "failed", "elapsed_ms", NULL};
-	static const char *const hidden[] = {"error", "scopes", "handled", "not_started", NULL};
-	const struct render r = {
-		.first = first, .hidden = hidden, .has_colours = say_has_colours(STDOUT_FILENO)};
+	json_t *record = NULL;
+	struct muster_reply r;
+	struct bytes params = {.limit = 0};
+	bytes_printf(&params, "{\"job\":\"%s\"}", json_string_value(json_object_get(row, "job")));
+	enum muster_status ms = muster_call(m, "job.get", bytes_cstr(&params), -1, &r);
+	bytes_fini(&params);
+	if (ms == MUSTER_REFUSED)
+		return STATUS_OK; /* it was forgotten meanwhile */
+	if (ms != MUSTER_OK)
+		return ask_failed(m, "job.get", ms, &r);
+	record = json_loadb(r.result, r.n_result, 0, NULL);
+	json_t *tasks = json_object_get(record, "tasks");
+	json_int_t total = json_integer_value(json_object_get(tasks, "total")), done = 0;
+	static const char *const counts[] = {"ok", "failed", "handled", "cancelled", "not_started"};
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		done += json_integer_value(json_object_get(tasks, counts[i]));
+	json_object_update_existing(row, tasks);
+	json_object_set_new(row, "progress",
+			    json_sprintf("%d%%", total > 0 ? (int)(done * 100 / total) : 0));
+	json_decref(record);
+	return STATUS_OK;
+}
+
+static enum status add_all_progress(struct muster *m, json_t *rows)
+{
+	enum status s = STATUS_OK;
+	unsigned asked = 0;
+	for (size_t i = 0; i < json_array_size(rows) && s == STATUS_OK; i++) {
+		json_t *row = json_array_get(rows, i);
+		const char *state = json_string_value(json_object_get(row, "state"));
+		if (state == NULL || has_ended(state))
+			json_object_set_new(row, "progress", json_string("ended"));
+		else if (asked++ < PROGRESS_MAX)
+			s = add_progress(m, row);
+	}
+	return s;
+}
+
+static enum status show_rows(const struct args *a, struct muster *m, json_t *rows)
+{
+	static const char *const first[] = {"job",    "state",	   "name",     "ok",
+					    "failed", "cancelled", "progress", "created",
+					    "uid",    "priority",  NULL};
+	const struct render r = {.first = first, .has_colours = say_has_colours(STDOUT_FILENO)};
 	struct bytes text = {.limit = 0};
 	enum status s = STATUS_OK;
 	if (args_has(a, OPTION_JSON)) {
@@ -42,7 +83,9 @@ static enum status show_rows(const struct args *a, json_t *rows)
 			s = ask_print_json(json_array_get(rows, i));
 		return s;
 	}
-	flatten(rows);
+	s = add_all_progress(m, rows);
+	if (s != STATUS_OK)
+		return s;
 	render_table(&text, &r, rows, "no jobs");
 	s = ask_print(&text);
 	bytes_fini(&text);
@@ -57,7 +100,7 @@ int command_jobs(const struct args *a)
 	if (s == STATUS_OK)
 		s = ask_pages(m, "job.list", "jobs", &answer);
 	if (s == STATUS_OK)
-		s = show_rows(a, answer);
+		s = show_rows(a, m, answer);
 	json_decref(answer);
 	muster_close(m);
 	return (int)s;

@@ -18,7 +18,8 @@ int command_job(const struct args *a);
 int command_explain(const struct args *a);
 int command_watch(const struct args *a);
 int command_top(const struct args *a);
-/* ping info stats actors reload drain: one request to the daemon. */
+/* ping info stats reload drain: one request to the daemon. */
 int command_daemon(const struct args *a);
+int command_actors(const struct args *a);
 int command_config(const struct args *a);
 int command_version(const struct args *a);

@@ -12,11 +12,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define POLL_WAIT_MS   20000
 #define SILENCE_MAX_MS 60000
+#define EXPLAIN_MS     1000
 
 struct follow {
 	struct session *s;
@@ -25,8 +27,9 @@ struct follow {
 	struct lines lines;
 	struct progress progress;
 	struct bytes params;
-	uint32_t feed_id, results_id, cancel_id; /* outstanding requests; 0 = none */
-	unsigned generation;			 /* of the connection they were sent on */
+	uint32_t feed_id, results_id, cancel_id, explain_id; /* outstanding; 0 = none */
+	int64_t explained_ms;
+	unsigned generation; /* of the connection they were sent on */
 	uint64_t after, acked;
 	uint64_t mark_seq, mark_written; /* acked becomes mark_seq once that much is written */
 	int64_t heard_ms;
@@ -100,13 +103,27 @@ static void start_cancel(struct follow *f)
 	send_request(f, "job.cancel", &f->cancel_id);
 }
 
+/* What the line of progress says it waits for. */
+static void start_explain(struct follow *f)
+{
+	int64_t now = session_now_ms();
+	if (!f->progress.is_on || f->is_done || f->explain_id != 0 ||
+	    now - f->explained_ms < EXPLAIN_MS)
+		return;
+	f->explained_ms = now;
+	bytes_clear(&f->params);
+	bytes_printf(&f->params, "{\"job\":\"%s\",\"path\":\"0\"}", f->o->job);
+	send_request(f, "job.explain", &f->explain_id);
+}
+
 /* Each step may find the connection gone and make a new one: then the next turn goes on. */
 static void start_requests(struct follow *f)
 {
-	static void (*const step[])(struct follow *) = {start_cancel, start_feed, start_results};
+	static void (*const step[])(struct follow *) = {start_cancel, start_feed, start_results,
+							start_explain};
 	if (f->generation != f->s->generation) {
 		f->generation = f->s->generation;
-		f->feed_id = f->results_id = f->cancel_id = 0;
+		f->feed_id = f->results_id = f->cancel_id = f->explain_id = 0;
 	}
 	for (size_t i = 0; i < sizeof(step) / sizeof(step[0]); i++)
 		if (!f->is_over && f->generation == f->s->generation)
@@ -172,6 +189,32 @@ static void on_results(struct follow *f, const struct muster_reply *r)
 	f->progress.head = head;
 }
 
+/* The key where most wait. A refusal (the job has just ended) changes nothing. */
+static void on_explain(struct follow *f, const struct muster_reply *r)
+{
+	struct slice limits, row, key, n;
+	struct jsonscan_iter it;
+	struct bytes name = {.limit = 0};
+	uint64_t most = 0, waiting = 0;
+	f->explain_id = 0;
+	f->progress.held_by[0] = '\0';
+	if (r->result == NULL ||
+	    !jsonscan_member((struct slice){r->result, r->n_result}, "limits", &limits) ||
+	    jsonscan_items(limits, &it) != ERR_OK)
+		return;
+	while (jsonscan_next_item(&it, &row)) {
+		if (!jsonscan_member(row, "waiting", &n) || jsonscan_u64(n, &waiting) != ERR_OK ||
+		    waiting <= most || !jsonscan_member(row, "key", &key))
+			continue;
+		most = waiting;
+		bytes_clear(&name);
+		if (jsonscan_string(key, &name) == ERR_OK)
+			snprintf(f->progress.held_by, sizeof(f->progress.held_by), "%s",
+				 bytes_cstr(&name));
+	}
+	bytes_fini(&name);
+}
+
 static void take_replies(struct follow *f)
 {
 	struct muster_reply r;
@@ -181,6 +224,8 @@ static void take_replies(struct follow *f)
 			on_feed(f, &r);
 		else if (r.id == f->results_id)
 			on_results(f, &r);
+		else if (r.id == f->explain_id)
+			on_explain(f, &r);
 		else if (r.id == f->cancel_id)
 			f->is_cancelled = true;
 	}
@@ -394,6 +439,7 @@ int follow_run(struct session *s, const struct follow_options *o)
 			   .mark_seq = o->after,
 			   .generation = s->generation,
 			   .heard_ms = now,
+			   .explained_ms = now,
 			   .is_fed = o->feed == NULL};
 	sink_open(&f.sink, STDOUT_FILENO);
 	f.lines = (struct lines){.mode = o->mode, .where = o->where, .session = s, .sink = &f.sink};

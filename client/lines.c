@@ -22,18 +22,6 @@ size_t lines_pending(const struct lines *l)
 	return l->queue.n - l->queue_taken + sink_pending(l->sink);
 }
 
-static void read_waiting(struct slice raw, struct lines_head *h)
-{
-	struct bytes b = {.limit = 0};
-	struct slice key;
-	if (jsonscan_u64(raw, &h->waiting) == ERR_OK)
-		return;
-	if (jsonscan_string(raw, &b) == ERR_OK ||
-	    (jsonscan_member(raw, "key", &key) && jsonscan_string(key, &b) == ERR_OK))
-		snprintf(h->waiting_for, sizeof(h->waiting_for), "%s", bytes_cstr(&b));
-	bytes_fini(&b);
-}
-
 /* Members that stand before the lines. */
 static enum err read_head(struct slice head, struct lines_head *h)
 {
@@ -59,7 +47,7 @@ static enum err read_head(struct slice head, struct lines_head *h)
 		if (slice_is(name, "done"))
 			jsonscan_bool(value, &h->done);
 		if (slice_is(name, "waiting"))
-			read_waiting(value, h);
+			jsonscan_u64(value, &h->waiting);
 	}
 	return has_next ? ERR_OK : ERR_INVALID;
 }

@@ -36,8 +36,7 @@ struct lines {
 struct lines_head {
 	uint64_t next, total, ok, failed, cancelled;
 	bool done;
-	uint64_t waiting;      /* started, but held by a limit or in back-off */
-	char waiting_for[160]; /* the key, or "" */
+	uint64_t waiting; /* started, but held by a limit or in back-off */
 };
 
 void lines_fini(struct lines *l);

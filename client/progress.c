@@ -6,6 +6,7 @@
 #include "client/say.h"
 #include "proto/units.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define TERMINAL_EVERY_MS 200
@@ -32,12 +33,22 @@ int progress_wait_ms(const struct progress *p, int64_t now_ms)
 	return left > 0 ? (int)left : 0;
 }
 
-static void add_text(const struct progress *p, int64_t now_ms, struct bytes *out)
+/* Of the last seconds; as long as that is unknown, of all the time. */
+static double speed(struct progress *p, uint64_t done, int64_t now_ms)
+{
+	double seconds = (double)(now_ms - p->started_ms) / 1000;
+	rates_begin(&p->rates);
+	double per_s = rates_of(&p->rates, "done", (int64_t)done, now_ms);
+	if (per_s < 0 || seconds < 2)
+		per_s = seconds > 0 ? (double)done / seconds : 0;
+	return per_s;
+}
+
+static void add_text(struct progress *p, int64_t now_ms, struct bytes *out)
 {
 	const struct lines_head *h = &p->head;
 	uint64_t done = h->ok + h->failed + h->cancelled;
-	double seconds = (double)(now_ms - p->started_ms) / 1000;
-	double per_s = seconds > 0 ? (double)done / seconds : 0;
+	double per_s = speed(p, done, now_ms);
 	if (p->is_total_known && h->total >= done)
 		bytes_printf(out, "%llu of %llu done", (unsigned long long)done,
 			     (unsigned long long)h->total);
@@ -51,8 +62,17 @@ static void add_text(const struct progress *p, int64_t now_ms, struct bytes *out
 	}
 	if (h->waiting != 0)
 		bytes_printf(out, ", %llu waiting", (unsigned long long)h->waiting);
-	if (h->waiting_for[0] != '\0')
-		bytes_printf(out, ", waiting for %s", h->waiting_for);
+	if (p->held_by[0] != '\0')
+		bytes_printf(out, " for %s", p->held_by);
+}
+
+/* A line that is longer than the window would be left behind when the next is drawn. */
+static void cut(struct bytes *out, size_t from)
+{
+	struct winsize w;
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 1 &&
+	    out->n - from > (size_t)w.ws_col - 1)
+		out->n = from + w.ws_col - 1;
 }
 
 void progress_draw(struct progress *p, int64_t now_ms, bool must)
@@ -62,8 +82,11 @@ void progress_draw(struct progress *p, int64_t now_ms, bool must)
 	struct bytes out = {.limit = 0};
 	if (p->is_terminal)
 		bytes_add_str(&out, "\r\033[K");
+	size_t from = out.n;
 	add_text(p, now_ms, &out);
-	if (!p->is_terminal)
+	if (p->is_terminal)
+		cut(&out, from);
+	else
 		bytes_add_byte(&out, '\n');
 	ssize_t n = write(STDERR_FILENO, out.p, out.n);
 	(void)n; /* a lost line of progress is no loss */
@@ -76,7 +99,9 @@ void progress_end(struct progress *p, int64_t now_ms)
 {
 	if (!p->is_on)
 		return;
+	p->held_by[0] = '\0';
 	progress_draw(p, now_ms, true);
+	rates_fini(&p->rates);
 	if (p->is_terminal) {
 		ssize_t n = write(STDERR_FILENO, "\n", 1);
 		(void)n;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "client/lines.h"
+#include "client/rates.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,6 +14,9 @@ struct progress {
 	bool is_on, is_terminal, is_drawn;
 	int64_t started_ms, drawn_ms;
 	struct lines_head head;
+	struct rates rates;
+	double per_s;
+	char held_by[160];   /* the key most of it waits for, or "" */
 	bool is_total_known; /* nothing more will be fed */
 };
 
