@@ -56,7 +56,7 @@ http {
 	access_log off; default_type application/octet-stream;
 	client_body_temp_path $work/tmp/b; proxy_temp_path $work/tmp/p; fastcgi_temp_path $work/tmp/f;
 	uwsgi_temp_path $work/tmp/u; scgi_temp_path $work/tmp/s;
-	server { listen 127.0.0.1:$port; location / { root /; } }
+	server { listen 127.0.0.1:$port; location /usr/ { root /; } }
 }
 CONF
 	nginx=$(command -v nginx || echo /usr/sbin/nginx)
