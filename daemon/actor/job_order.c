@@ -112,8 +112,8 @@ static int order_step(act_self *self, void *frame)
 		return ACT_OK;
 	}
 	CO_AWAIT(&o->co, o->rc,
-		 act_ask_buf(self, o->j->store, STORE_APPLY, b, sizeof(*b), store_batch_drop,
-			     &o->m));
+		 act_ask_buf_patient(self, o->j->store, STORE_APPLY, b, sizeof(*b),
+				     store_batch_drop, &o->m));
 	o->result = o->rc == ACT_OK ? ((struct store_batch *)act_data(o->m))->result : ERR_BUSY;
 	if (o->rc == ACT_OK)
 		act_drop(self, o->m);

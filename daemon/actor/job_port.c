@@ -8,8 +8,9 @@
 static int apply(act_self *self, void *ctx, struct store_batch *batch, act_msg **ret_m)
 {
 	struct job *j = ctx;
-	return act_ask_buf(self, j->store, STORE_APPLY, batch, sizeof(*batch), store_batch_drop,
-			   ret_m);
+	/* A full disk may hold a batch for as long as it likes: nothing is lost meanwhile. */
+	return act_ask_buf_patient(self, j->store, STORE_APPLY, batch, sizeof(*batch),
+				   store_batch_drop, ret_m);
 }
 
 static int read_store(act_self *self, void *ctx, const struct store_query *q, act_msg **ret_m)

@@ -2,8 +2,10 @@
 
 #include "actor/leaf_fetch_state.h"
 #include "edge/uploads.h"
+#include "job/recall.h"
 #include "job/results.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 size_t leaf_fetch_size(void)
@@ -224,6 +226,49 @@ static bool goes_on(act_self *self, struct fetch *f)
 	return true;
 }
 
+/* Shorter back-offs may as well begin anew. */
+#define STORED_FROM_NS (250 * NS_PER_MS)
+
+/* The instant of the next attempt, and how many there were: for a life to come. */
+static void put_due(act_self *self, struct fetch *f)
+{
+	struct task *t = f->leaf.task;
+	char path[TASK_PATH_MAX], text[80];
+	int64_t wait_ns = f->until_ns - act_now_ns(self);
+	if (wait_ns < STORED_FROM_NS)
+		return;
+	int n = snprintf(text, sizeof(text), "%u,0,%u,%u,%u", f->attempt, f->refunds, f->tries,
+			 f->mirror);
+	f->has_due = recall_put(t->env, task_path_in(t, path), RECALL_RETRY,
+				clock_wall_ns(t->env->clock) + wait_ns,
+				(struct slice){text, (size_t)n}) == ERR_OK;
+}
+
+static bool recall_due(act_self *self, struct fetch *f)
+{
+	struct task *t = f->leaf.task;
+	char path[TASK_PATH_MAX];
+	struct slice data;
+	int64_t due_ns;
+	uint32_t mirror;
+	if (recall_is_empty(t->env->recall) ||
+	    !recall_get(t->env->recall, task_path_in(t, path), RECALL_RETRY, &due_ns, &data) ||
+	    sscanf(data.p, "%u,0,%u,%u,%u", &f->attempt, &f->refunds, &f->tries, &mirror) != 4)
+		return false;
+	f->has_due = true;
+	while (f->mirror < mirror && fetch_next_mirror(f))
+		;
+	f->until_ns = act_now_ns(self) + due_ns - clock_wall_ns(t->env->clock);
+	return true;
+}
+
+static void forget_due(struct fetch *f)
+{
+	char path[TASK_PATH_MAX];
+	if (f->has_due)
+		recall_drop(f->leaf.task->env, task_path_in(f->leaf.task, path), RECALL_RETRY);
+}
+
 int leaf_fetch_step(act_self *self, void *frame)
 {
 	struct fetch *f = frame;
@@ -233,14 +278,19 @@ int leaf_fetch_step(act_self *self, void *frame)
 		return ACT_OK;
 	if (act_is_cancelled(self))
 		f->is_cancelled = true;
-	else if (fetch_prepare(f))
+	else if (fetch_prepare(f)) {
+		f->waits_already = recall_due(self, f);
 		for (;;) {
-			begin_attempt(self, f);
-			f->co1 = (act_co){0};
-			CO_CALL(&f->co, f->rc, attempt_step, f);
-			if (!goes_on(self, f))
-				break;
-			give_back(self, f);
+			if (!f->waits_already) {
+				begin_attempt(self, f);
+				f->co1 = (act_co){0};
+				CO_CALL(&f->co, f->rc, attempt_step, f);
+				if (!goes_on(self, f))
+					break;
+				give_back(self, f);
+				put_due(self, f);
+			}
+			f->waits_already = false;
 			if (f->until_ns <= act_now_ns(self))
 				continue;
 			task_waits(t, TASK_WAITS_BACKOFF, act_now_ns(self), f->until_ns);
@@ -252,6 +302,8 @@ int leaf_fetch_step(act_self *self, void *frame)
 				break;
 			}
 		}
+	}
+	forget_due(f);
 	fetch_tell(self, f);
 	CO_CALL(&f->co, f->rc, results_wait, &f->wait);
 	give_back(self, f);

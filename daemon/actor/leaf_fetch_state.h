@@ -33,7 +33,9 @@ struct fetch {
 	bool to_get;	  /* a redirect has dropped method and body */
 	bool from_public; /* the hop before came from a public address */
 	bool is_front;
-	bool is_cancelled; /* the task is: it is told, not retried */
+	bool is_cancelled;  /* the task is: it is told, not retried */
+	bool has_due;	    /* the instant its back-off ends at is in the store */
+	bool waits_already; /* an earlier life began this back-off */
 	act_msg *m;
 	struct limit_ticket *ticket;  /* held from grant to commit */
 	struct limit_outcome outcome; /* told with its release */
@@ -51,7 +53,7 @@ struct fetch {
 	struct results_wait wait;
 	struct uploadread *source; /* of the next request; then the call's */
 	char boundary[48];	   /* between its parts */
-	struct digest digest; /* the challenge that is answered */
+	struct digest digest;	   /* the challenge that is answered */
 	char cnonce[33];
 	uint32_t n_challenges; /* answered in this attempt */
 	bool is_answered;      /* the request that is out answers it */

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "job/done.h"
+#include "job/recall.h"
 #include "job/verb.h"
 
 #define HELPER UINT64_MAX
@@ -88,8 +89,7 @@ static void fold_failure(struct children *c, struct task *t)
 	c->n_failed++;
 	if (c->errors == NULL)
 		c->errors = failure_group_new(task_path_in(c->owner, path));
-	failure_group_add(c->errors, t->out.error);
-	t->out.error = NULL;
+	failure_group_add(c->errors, failure_ref(t->out.error));
 }
 
 static void fold(act_self *self, struct children *c, struct task *t)
@@ -134,11 +134,27 @@ static void take(act_self *self, struct children *c)
 	fold(self, c, c->got);
 }
 
+static struct task *late_one(struct children *c)
+{
+	char path[TASK_PATH_MAX];
+	const struct recall *recall = c->owner->env->recall;
+	if (recall_is_empty(recall))
+		return NULL;
+	LIST_EACH (l, &c->refused) {
+		struct task *t = LIST_ENTRY(l, struct task, link);
+		if (!t->is_started && recall_was_begun(recall, task_path_in(t, path)))
+			return t;
+	}
+	return NULL;
+}
+
 int children_next(act_self *self, void *children)
 {
 	struct children *c = children;
 	CO_BEGIN(&c->co);
 	c->got = NULL;
+	while ((c->late = late_one(c)) != NULL)
+		CO_CALL(&c->co, c->rc, task_step, c->late);
 	do {
 		if (list_empty(&c->refused))
 			CO_AWAIT(&c->co, c->rc, act_group_next(self, c->group, &c->r));

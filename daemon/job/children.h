@@ -31,7 +31,8 @@ struct children {
 	act_co co;
 	int rc;
 	struct act_child_result r;
-	struct task *got; /* out of children_next: the caller's; NULL: none is left */
+	struct task *late; /* it came too late and began in an earlier life: run by the parent */
+	struct task *got;  /* out of children_next: the caller's; NULL: none is left */
 	/* Folded so far: */
 	uint64_t n, n_ok, n_failed, n_cancelled, n_never;
 	struct outcome below;	/* sums only */
@@ -48,7 +49,8 @@ void children_go(act_self *self, struct children *c, struct task *child);
  * of children_next. False: no memory. */
 bool children_help(act_self *self, struct children *c, act_step step, const void *frame,
 		   size_t frame_size);
-/* A step: the next finished child, in c->got, which is folded already. */
+/* A step: the next finished child, in c->got, which is folded already. Runs those that may not
+ * start any more and yet began in an earlier life: cancelled as they are. */
 int children_next(act_self *self, void *children);
 /* Cancels the children. */
 void children_cancel(act_self *self, struct children *c, enum act_why why);

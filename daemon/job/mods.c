@@ -18,6 +18,8 @@ struct mods {
 	int64_t timeout_ms;
 	bool timed_out;
 	uint32_t attempt, clause;
+	bool waits_already; /* an earlier life began this back-off */
+	struct results_wait wait;
 	int64_t until_ns;
 	struct outcome kept;	 /* of the body, while handlers or `finally` run */
 	struct outcome handlers; /* sums of what handlers left */
@@ -85,26 +87,84 @@ static void prepare_again(struct task *t)
 	task_sum(t, &sums);
 }
 
+/* A back-off that an earlier life began: the attempts before it are over. */
+static bool retry_recall(act_self *self, struct task *t)
+{
+	char path[TASK_PATH_MAX];
+	struct slice data;
+	int64_t due_ns;
+	unsigned attempts = 0;
+	unsigned long long seq, handled = 0;
+	struct tally *y = &t->env->tally;
+	if (t->node->retry == NULL || recall_is_empty(t->env->recall) ||
+	    !recall_get(t->env->recall, task_path_in(t, path), RECALL_RETRY, &due_ns, &data) ||
+	    sscanf(data.p, "%u,%llu,%llu", &attempts, &seq, &handled) != 3)
+		return false;
+	t->mods->attempt = attempts;
+	t->mods->until_ns = act_now_ns(self) + due_ns - clock_wall_ns(t->env->clock);
+	t->out.n_handled = handled;
+	y->handled += handled;
+	y->failed -= handled < y->failed ? handled : y->failed;
+	return true;
+}
+
+/* What the attempt left is of no use any more; the instant of the next one is kept. */
+static void retry_put(act_self *self, struct task *t)
+{
+	struct mods *m = t->mods;
+	const struct node *n = t->node;
+	char path[TASK_PATH_MAX], text[96];
+	struct slice at = task_path_in(t, path);
+	struct retry_policy p = policy_of(n->retry);
+	int64_t wait_ns = retry_backoff_ms(&p, m->attempt, act_rng(self)) * NS_PER_MS;
+	m->until_ns = act_now_ns(self) + wait_ns;
+	for (uint32_t i = 0; i < n->n_child; i++) {
+		int w = snprintf(path + at.n, TASK_PATH_MAX - at.n, ".%u", i);
+		recall_drop_tree(t->env, (struct slice){path, at.n + (size_t)w});
+	}
+	recall_drop(t->env, at, RECALL_OUTCOME);
+	if (n->verb == VERB_EACH)
+		recall_put_fresh_cursor(t->env, at);
+	int w = snprintf(text, sizeof(text), "%u,%llu,%llu", m->attempt,
+			 (unsigned long long)results_last_seq(t->env->results),
+			 (unsigned long long)(t->out.n_handled + t->out.n_failed));
+	recall_put(t->env, at, RECALL_RETRY, clock_wall_ns(t->env->clock) + wait_ns,
+		   (struct slice){text, (size_t)w});
+}
+
+static bool retries(struct task *t)
+{
+	return t->node->retry != NULL && t->node->verb != VERB_FETCH &&
+	       wants_another(t, t->mods->attempt);
+}
+
 static int retry_step(act_self *self, void *task)
 {
 	struct task *t = task;
 	struct mods *m = t->mods;
 	CO_BEGIN(&m->retry_co);
+	m->waits_already = t->node->verb != VERB_FETCH && retry_recall(self, t);
 	for (;;) {
-		CO_CALL(&m->retry_co, m->rc, verb_ops(t->node->verb)->step, t);
-		m->attempt++;
-		if (t->node->retry == NULL || t->node->verb == VERB_FETCH ||
-		    !wants_another(t, m->attempt))
-			break;
-		struct retry_policy p = policy_of(t->node->retry);
-		int64_t wait_ns = retry_backoff_ms(&p, m->attempt, act_rng(self)) * NS_PER_MS;
-		m->until_ns = act_now_ns(self) + wait_ns;
+		if (!m->waits_already) {
+			CO_CALL(&m->retry_co, m->rc, verb_ops(t->node->verb)->step, t);
+			m->attempt++;
+			if (!retries(t))
+				break;
+			/* All that the attempt told is committed: its seqs are known. */
+			m->wait = results_wait_for(t->env->results);
+			CO_CALL(&m->retry_co, m->rc, results_wait, &m->wait);
+			retry_put(self, t);
+		}
+		m->waits_already = false;
 		task_waits(t, TASK_WAITS_BACKOFF, act_now_ns(self), m->until_ns);
 		CO_AWAIT(&m->retry_co, m->rc, act_sleep_until(self, m->until_ns));
 		if (m->rc != ACT_OK)
 			break; /* it stays failed as it is */
-		prepare_again(t);
+		if (t->out.state != OUTCOME_NONE)
+			prepare_again(t);
 	}
+	if (t->out.state == OUTCOME_NONE)
+		task_await_failed(self, t, m->rc);
 	CO_END(&m->retry_co);
 }
 
@@ -320,14 +380,26 @@ static void finally_fold(struct task *t)
 	m->sub = NULL;
 }
 
+static bool was_entered(const struct task *t)
+{
+	char path[TASK_PATH_MAX];
+	struct slice data;
+	int64_t wall_ns;
+	return !recall_is_empty(t->env->recall) &&
+	       recall_get(t->env->recall, task_path_in(t, path), RECALL_FINALLY, &wall_ns, &data);
+}
+
 static int finally_step(act_self *self, void *task)
 {
 	struct task *t = task;
 	struct mods *m = t->mods;
 	char path[TASK_PATH_MAX];
 	CO_BEGIN(&m->finally_co);
-	if (t->node->finally != NULL)
+	if (t->node->finally != NULL && !was_entered(t)) {
 		recall_put(t->env, task_path_in(t, path), RECALL_FINALLY, 0, SLICE_LIT(""));
+		m->wait = results_wait_for(t->env->results);
+		CO_CALL(&m->finally_co, m->rc, results_wait, &m->wait);
+	}
 	CO_CALL(&m->finally_co, m->rc, catch_step, t);
 	if (t->node->finally == NULL)
 		return ACT_OK;

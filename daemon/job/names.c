@@ -97,7 +97,8 @@ bool names_hold(const struct cond *c, const json_t *item, const struct names *n)
 {
 	struct cond_input in = {.doc = item};
 	struct of_ctx of = {n, calloc(1, sizeof(*of.input))};
-	bool holds = of.input != NULL && cond_holds(c, &in, result_of, &of);
+	struct interp_env env = names_env(n);
+	bool holds = of.input != NULL && cond_holds_in(c, &in, result_of, &of, &env);
 	free(of.input);
 	return holds;
 }

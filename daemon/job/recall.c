@@ -16,6 +16,7 @@ struct fact {
 
 struct recall {
 	struct jobenv *env;
+	uint32_t n_retries;   /* facts of back-offs */
 	struct table facts;   /* "n path" -> struct fact */
 	struct table cursors; /* path -> struct results_cursor */
 };
@@ -73,7 +74,38 @@ enum err recall_fact_add(struct recall *r, const struct store_fact *f)
 	fact->data[f->data.n] = 0;
 	enum err e = table_put(&r->facts, fact_key(buf, f->path, f->n), fact, &old);
 	free(e == ERR_OK ? old : fact);
+	if (f->n == RECALL_RETRY)
+		r->n_retries++;
 	return e;
+}
+
+/* ---- what an attempt that is over has left ---- */
+
+static uint64_t over_at(const struct recall *r, struct slice path)
+{
+	unsigned long long attempts, seq = 0;
+	int64_t wall_ns;
+	struct slice data;
+	if (recall_get(r, path, RECALL_RETRY, &wall_ns, &data))
+		sscanf(data.p, "%llu,%llu", &attempts, &seq);
+	return seq;
+}
+
+/* Chunks up to that seq tell nothing of the each at path. */
+static uint64_t over_seq(const struct recall *r, struct slice path)
+{
+	uint64_t seq = 0;
+	if (r->n_retries == 0)
+		return 0;
+	for (;;) {
+		uint64_t here = over_at(r, path);
+		seq = here > seq ? here : seq;
+		while (path.n > 0 && path.p[path.n - 1] != '.')
+			path.n--;
+		if (path.n == 0)
+			return seq;
+		path.n--;
+	}
 }
 
 static struct results_cursor *cursor_at(struct recall *r, struct slice path)
@@ -109,6 +141,8 @@ static enum err done_item(void *ctx, struct slice path, uint64_t from, uint64_t 
 			  const struct done_mark *how)
 {
 	struct done_ctx *d = ctx;
+	if (d->seq <= over_seq(d->recall, path))
+		return ERR_OK;
 	struct results_cursor *c = cursor_at(d->recall, path);
 	if (c == NULL)
 		return ERR_NOMEM;
@@ -172,6 +206,85 @@ bool recall_get(const struct recall *r, struct slice path, enum recall_fact n, i
 	return true;
 }
 
+/* ---- what began ---- */
+
+static bool is_in_tree(struct slice path, struct slice root)
+{
+	return path.n >= root.n && memcmp(path.p, root.p, root.n) == 0 &&
+	       (path.n == root.n || path.p[root.n] == '.');
+}
+
+static struct slice path_of(const struct table_entry *fact)
+{
+	const char *space = memchr(fact->key, ' ', fact->key_len);
+	return (struct slice){space + 1, fact->key_len - (size_t)(space + 1 - fact->key)};
+}
+
+bool recall_was_begun(const struct recall *r, struct slice path)
+{
+	TABLE_EACH (e, &r->facts)
+		if (is_in_tree(path_of(e), path))
+			return true;
+	TABLE_EACH (e, &r->cursors)
+		if (is_in_tree((struct slice){e->key, e->key_len}, path))
+			return true;
+	return false;
+}
+
+uint64_t recall_last_seq(const struct recall *r, struct slice path)
+{
+	char text[24];
+	int n = snprintf(text, sizeof(text), "%d ", RECALL_OUTCOME);
+	int64_t last = 0;
+	TABLE_EACH (e, &r->facts) {
+		const struct fact *f = e->value;
+		if (e->key_len > (size_t)n && memcmp(e->key, text, (size_t)n) == 0 &&
+		    is_in_tree(path_of(e), path) && f->wall_ns > last)
+			last = f->wall_ns;
+	}
+	return (uint64_t)last;
+}
+
+static int by_index(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
+
+static bool index_below(struct slice path, struct slice each, uint64_t *ret)
+{
+	uint64_t n = 0;
+	if (path.n <= each.n + 1 || !is_in_tree(path, each))
+		return false;
+	const char *p = path.p + each.n + 1, *end = path.p + path.n;
+	if (*p < '0' || *p > '9')
+		return false;
+	for (; p < end && *p >= '0' && *p <= '9'; p++)
+		n = n * 10 + (uint64_t)(*p - '0');
+	*ret = n;
+	return true;
+}
+
+enum err recall_items(const struct recall *r, struct slice path, uint64_t **ret, size_t *ret_n)
+{
+	size_t n = 0, kept = 0;
+	uint64_t *index =
+		calloc(table_count(&r->facts) + table_count(&r->cursors) + 1, sizeof(*index));
+	if (index == NULL)
+		return ERR_NOMEM;
+	TABLE_EACH (e, &r->facts)
+		n += index_below(path_of(e), path, &index[n]);
+	TABLE_EACH (e, &r->cursors)
+		n += index_below((struct slice){e->key, e->key_len}, path, &index[n]);
+	qsort(index, n, sizeof(*index), by_index);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || index[i] != index[kept - 1])
+			index[kept++] = index[i];
+	*ret = index;
+	*ret_n = kept;
+	return ERR_OK;
+}
+
 /* ---- outcomes: {"state":"failed","n":1,"error":{…},"value":…} ---- */
 
 static enum outcome_state state_of(const char *text)
@@ -230,16 +343,15 @@ enum err recall_put_outcome(struct jobenv *env, struct slice path, const struct 
 	write_outcome(o, &data);
 	enum err e = data.err;
 	if (e == ERR_OK)
-		e = recall_put(env, path, RECALL_OUTCOME, 0, bytes_slice(&data));
+		e = recall_put(env, path, RECALL_OUTCOME,
+			       (int64_t)results_next_seq(env->results) - 1, bytes_slice(&data));
 	bytes_fini(&data);
 	return e;
 }
 
 static const char *const fact_kind[] = {
-	[RECALL_OUTCOME] = "outcome",
-	[RECALL_DEADLINE] = "deadline",
-	[RECALL_DUE] = "due",
-	[RECALL_FINALLY] = "finally",
+	[RECALL_OUTCOME] = "outcome", [RECALL_DEADLINE] = "deadline", [RECALL_DUE] = "due",
+	[RECALL_FINALLY] = "finally", [RECALL_RETRY] = "retry",
 };
 
 enum err recall_put(struct jobenv *env, struct slice path, enum recall_fact n, int64_t wall_ns,
@@ -257,8 +369,43 @@ enum err recall_put(struct jobenv *env, struct slice path, enum recall_fact n, i
 	return op->fact.path.p != NULL ? ERR_OK : ERR_NOMEM;
 }
 
+void recall_put_fresh_cursor(struct jobenv *env, struct slice path)
+{
+	struct results_cursor none = {.path = path};
+	struct bytes text = BYTES_LIMIT(STORE_TEXT_MAX);
+	struct store_op *op = results_op(env->results, STORE_CURSOR_PUT);
+	results_cursor_write(&none, &text);
+	if (op != NULL)
+		op->cursor = (struct store_cursor){
+			.job = env->number,
+			.path = results_text(env->results, path),
+			.gaps = results_text(env->results, bytes_slice(&text)),
+			.seq = results_last_seq(env->results)};
+	bytes_fini(&text);
+}
+
+void recall_drop(struct jobenv *env, struct slice path, enum recall_fact n)
+{
+	char buf[FACT_KEY_MAX];
+	struct store_op *op = results_op(env->results, STORE_FACT_DROP);
+	if (op != NULL)
+		op->range = (struct store_range_op){
+			.job = env->number, .path = results_text(env->results, path), .n = n};
+	free(table_remove(&env->recall->facts, fact_key(buf, path, n)));
+}
+
+static void forget_tree(struct recall *r, struct slice root)
+{
+	if (table_count(&r->facts) == 0)
+		return;
+	TABLE_EACH (e, &r->facts)
+		if (is_in_tree(path_of(e), root))
+			free(table_remove(&r->facts, (struct slice){e->key, e->key_len}));
+}
+
 void recall_drop_tree(struct jobenv *env, struct slice path)
 {
+	forget_tree(env->recall, path);
 	struct store_op *op = results_op(env->results, STORE_TREE_DROP);
 	if (op != NULL)
 		op->range = (struct store_range_op){.job = env->number,

@@ -15,10 +15,13 @@ struct store_fact;
 
 /* What a fact is about: its n. */
 enum recall_fact {
-	RECALL_OUTCOME,	 /* data: recall_outcome_write; a leaf or a shielded part ended */
+	RECALL_OUTCOME,	 /* a leaf ended; data: how; at: the seq it was written with */
 	RECALL_DEADLINE, /* at: wall instant; data: nanoseconds that were left */
-	RECALL_DUE,	/* at: wall instant until which a sleep or back-off lasts; data: attempts */
-	RECALL_FINALLY, /* a task with `finally` was entered */
+	RECALL_DUE,	 /* at: wall instant until which a sleep lasts */
+	RECALL_FINALLY,	 /* a task with `finally` was entered */
+	/* at: wall instant until which a back-off lasts; data: `attempts,seq,handled`: what the
+	 * items below ended with up to that seq belongs to attempts that are over. */
+	RECALL_RETRY,
 };
 
 struct recall *recall_new(struct jobenv *env);
@@ -47,5 +50,16 @@ enum err recall_put_outcome(struct jobenv *env, struct slice path, const struct 
 /* Any other fact; it goes with the next commit. */
 enum err recall_put(struct jobenv *env, struct slice path, enum recall_fact n, int64_t wall_ns,
 		    struct slice data);
+/* Whether something at path or below began in an earlier life: then it is gone through again, also
+ * in a scope that is cancelled, so that its `finally` runs and its leaves are counted once. */
+bool recall_was_begun(const struct recall *r, struct slice path);
+/* Of the outcomes at path and below, the seq of the last; 0: none. */
+uint64_t recall_last_seq(const struct recall *r, struct slice path);
+/* The items of the each at path that began, ascending; malloc'd, the caller's. Errors: NOMEM. */
+enum err recall_items(const struct recall *r, struct slice path, uint64_t **ret, size_t *ret_n);
+/* The each at path begins anew: what it has committed so far does not count. */
+void recall_put_fresh_cursor(struct jobenv *env, struct slice path);
+/* One fact is of no use any more. */
+void recall_drop(struct jobenv *env, struct slice path, enum recall_fact n);
 /* All facts at path and below are of no use any more. */
 void recall_drop_tree(struct jobenv *env, struct slice path);

@@ -395,6 +395,12 @@ uint64_t results_commit_no(const struct results *r)
 	return r->fill->no;
 }
 
+struct results_wait results_wait_for(struct results *r)
+{
+	uint64_t no = r->fill->is_used ? results_commit_no(r) : r->fill->no - 1;
+	return (struct results_wait){.r = r, .no = no};
+}
+
 static act_event *event_of(struct results *r, uint64_t no)
 {
 	return r->under_way != NULL && r->under_way->no == no ? r->under_way->committed

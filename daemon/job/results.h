@@ -108,6 +108,8 @@ struct results_wait {
 };
 /* The number of the commit that what was written last goes with. */
 uint64_t results_commit_no(const struct results *r);
+/* Ready to wait until all that was written is committed. */
+struct results_wait results_wait_for(struct results *r);
 /* Until that commit is done, whatever is cancelled meanwhile. */
 int results_wait(act_self *self, void *frame);
 

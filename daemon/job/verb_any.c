@@ -4,7 +4,11 @@
  */
 #include "job/verb_any.h"
 
+#include "job/recall.h"
 #include "job/verb.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 /* Starts them: a task of the same group. */
 struct starter {
@@ -27,10 +31,64 @@ static void start_one(act_self *self, struct starter *s)
 	children_go(self, &s->f->c, child);
 }
 
+struct begun {
+	uint32_t i;
+	uint64_t seq;
+};
+
+static int by_seq(const void *a, const void *b)
+{
+	const struct begun *x = a, *y = b;
+	if (x->seq != y->seq)
+		return x->seq == 0 || (y->seq != 0 && x->seq > y->seq) ? 1 : -1;
+	return (x->i > y->i) - (x->i < y->i);
+}
+
+/* What an earlier life began begins at once, the first committed outcome first: so the winner stays
+ * the winner. Returns how many of them there are. */
+static uint32_t find_begun(const struct task *t, struct begun *b)
+{
+	char path[TASK_PATH_MAX];
+	const struct recall *recall = t->env->recall;
+	struct slice at = task_path_in(t, path);
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < t->node->n_child; i++) {
+		int w = snprintf(path + at.n, TASK_PATH_MAX - at.n, ".%u", i);
+		struct slice child = {path, at.n + (size_t)w};
+		if (recall_was_begun(recall, child))
+			b[n++] = (struct begun){i, recall_last_seq(recall, child)};
+	}
+	qsort(b, n, sizeof(*b), by_seq);
+	return n;
+}
+
+static void start_begun(act_self *self, struct starter *s)
+{
+	struct task *t = s->f->t;
+	struct begun *b =
+		recall_is_empty(t->env->recall) ? NULL : calloc(t->node->n_child, sizeof(*b));
+	uint32_t n = b != NULL ? find_begun(t, b) : 0, last = 0;
+	for (uint32_t k = 0; k < n; k++) {
+		last = b[k].i + 1 > last ? b[k].i + 1 : last;
+		s->i = b[k].i;
+		start_one(self, s);
+	}
+	/* Those before the last one began too: what became of them is not known. */
+	for (s->i = 0; s->i < last; s->i++) {
+		bool has_begun = false;
+		for (uint32_t k = 0; k < n; k++)
+			has_begun |= b[k].i == s->i;
+		if (!has_begun)
+			start_one(self, s);
+	}
+	free(b);
+}
+
 static int starter_step(act_self *self, void *frame)
 {
 	struct starter *s = frame;
 	CO_BEGIN(&s->co);
+	start_begun(self, s);
 	for (; s->i < s->f->t->node->n_child && !act_is_cancelled(self); s->i++) {
 		start_one(self, s);
 		s->scope = s->stagger_ns >= 0 ? act_scope_open(self, s->stagger_ns) : NULL;
@@ -62,7 +120,9 @@ static bool begin(act_self *self, struct any_frame *f, struct task *t)
 	}
 	if (!children_open(self, &f->c, t, CHILDREN_FIRST))
 		return false;
-	if (!children_help(self, &f->c, starter_step, &s, sizeof(s)))
+	if (act_is_cancelled(self))
+		start_begun(self, &s);
+	else if (!children_help(self, &f->c, starter_step, &s, sizeof(s)))
 		children_cancel(self, &f->c, ACT_WHY_CANCEL);
 	return true;
 }

@@ -128,6 +128,14 @@ static bool too_few(const struct each_frame *e)
 	return (int64_t)e->c.n_ok < e->t->node->u.each.min_ok;
 }
 
+static uint64_t done_from(const struct cursor *c, uint64_t index)
+{
+	uint64_t n = c->next > index ? c->next - index : 0;
+	for (uint32_t i = 0; i < c->n_gap; i++)
+		n -= c->gap[i] >= index;
+	return n;
+}
+
 /* Items that are known and were never launched, because it was cancelled. */
 static void count_unstarted(struct each_frame *e)
 {
@@ -135,6 +143,7 @@ static void count_unstarted(struct each_frame *e)
 	bool is_feed = e->t->node->u.each.in.kind == SOURCE_FEED;
 	uint64_t known = is_feed ? feed_next(env->feed) : e->n_source;
 	uint64_t rest = known > e->index ? known - e->index : 0;
+	rest -= done_from(&e->cursor.cursor, e->index);
 	env->tally.not_started += rest * verb_leaves(e->t->node->u.each.run);
 	env->n_expected -= rest < env->n_expected ? rest : env->n_expected;
 }
@@ -176,9 +185,15 @@ int verb_each_step(act_self *self, void *task)
 		task_fail(t, KIND_MEMORY, "no memory for a task");
 	for (;;) {
 		CO_CALL(&e->co, e->rc, children_next, &e->c);
-		if (e->c.got == NULL)
+		if (e->c.got != NULL) {
+			item_ended(e, e->c.got);
+		} else if (e->was_late) {
 			break;
-		item_ended(e, e->c.got);
+		} else {
+			e->was_late = true;
+			e->late.f.e = e;
+			CO_CALL(&e->co, e->rc, each_late_step, &e->late);
+		}
 	}
 	each_ends(self, e, t);
 	CO_END(&e->co);
@@ -195,6 +210,7 @@ void verb_each_fini(struct task *t)
 		free((void *)(uintptr_t)e->cursor.path.p);
 	}
 	json_decref(e->list);
+	free(e->late.index);
 	if (e->room != NULL)
 		act_event_free(e->room);
 }

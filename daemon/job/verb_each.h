@@ -8,7 +8,31 @@
 
 #include "job/children.h"
 #include "job/collect.h"
+#include "job/feed.h"
 #include "job/spec.h"
+
+struct each_frame;
+
+/* Takes items from the source and launches them. */
+struct feeder {
+	act_co co;
+	int rc;
+	struct each_frame *e;
+	struct slice line;
+	json_t *value; /* of a list or range: borrowed or own */
+	uint32_t n;
+	struct feed_load load;
+};
+
+/* What an earlier life began, once nothing more is launched. */
+struct each_late {
+	act_co co;
+	int rc;
+	struct feeder f;
+	uint64_t *index; /* malloc'd */
+	size_t n, i;
+	act_scope *shield;
+};
 
 struct each_frame {
 	act_co co;
@@ -23,6 +47,8 @@ struct each_frame {
 	uint64_t index;		 /* the next to look at */
 	uint32_t window, n_open;
 	act_event *room; /* set while n_open < window */
+	bool was_late;
+	struct each_late late;
 };
 
 bool each_source_runs(enum source_kind k);
@@ -36,5 +62,8 @@ uint32_t each_window(const struct node *n);
 
 /* False: the source is not one; the task has been failed. */
 bool each_source_open(struct each_frame *e);
+/* A step; frame: &e->late. Of a cancelled each: launches what an earlier life began and did not
+ * end, so that it is cleaned up. */
+int each_late_step(act_self *self, void *late);
 /* Starts it inside e->c; false: no memory. */
 bool each_feeder_start(act_self *self, struct each_frame *e);

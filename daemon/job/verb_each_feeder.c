@@ -3,6 +3,7 @@
  * launches the others while the window, the reader and the user allow it.
  */
 #include "job/feed.h"
+#include "job/recall.h"
 #include "job/results.h"
 #include "job/verb.h"
 #include "job/verb_each.h"
@@ -11,16 +12,6 @@
 #include <string.h>
 
 #define LAUNCHES_PER_TURN 64
-
-struct feeder {
-	act_co co;
-	int rc;
-	struct each_frame *e;
-	struct slice line;
-	json_t *value; /* of a list or range: borrowed or own */
-	uint32_t n;
-	struct feed_load load;
-};
 
 bool each_source_runs(enum source_kind k)
 {
@@ -98,6 +89,14 @@ static void expect_less(struct each_frame *e)
 		e->t->env->n_expected--;
 }
 
+static enum feed_got take_at(struct feeder *f, uint64_t index)
+{
+	struct each_frame *e = f->e;
+	if (e->t->node->u.each.in.kind == SOURCE_FEED)
+		return feed_take(e->t->env->feed, index, &f->line);
+	return take_known(f, index);
+}
+
 /* The next item that is not done yet. */
 static enum feed_got take(struct feeder *f)
 {
@@ -106,9 +105,7 @@ static enum feed_got take(struct feeder *f)
 		e->index++;
 		expect_less(e);
 	}
-	if (e->t->node->u.each.in.kind == SOURCE_FEED)
-		return feed_take(e->t->env->feed, e->index, &f->line);
-	return take_known(f, e->index);
+	return take_at(f, e->index);
 }
 
 /* ---- launching ---- */
@@ -132,7 +129,7 @@ static void drop(struct feeder *f)
 	e->index++;
 }
 
-static struct task *item_new(struct feeder *f)
+static struct task *item_new(struct feeder *f, uint64_t index)
 {
 	struct each_frame *e = f->e;
 	const struct each_spec *s = &e->t->node->u.each;
@@ -141,7 +138,7 @@ static struct task *item_new(struct feeder *f)
 		return NULL;
 	names_init(&item->item, e->t->names, s->as);
 	item->names = &item->item;
-	item->index = e->index;
+	item->index = index;
 	if (f->value != NULL) {
 		item->item.value = json_incref(f->value);
 		return item;
@@ -156,11 +153,20 @@ static struct task *item_new(struct feeder *f)
 	return item;
 }
 
+static void go(act_self *self, struct each_frame *e, struct task *item)
+{
+	e->n_open++;
+	e->t->env->n_open++;
+	if (e->n_open >= e->window)
+		act_event_clear(e->room);
+	children_go(self, &e->c, item);
+}
+
 /* False: no memory now. */
 static bool launch(act_self *self, struct feeder *f)
 {
 	struct each_frame *e = f->e;
-	struct task *item = item_new(f);
+	struct task *item = item_new(f, e->index);
 	uint64_t index;
 	if (item == NULL)
 		return false;
@@ -170,11 +176,7 @@ static bool launch(act_self *self, struct feeder *f)
 		return false;
 	}
 	e->index++;
-	e->n_open++;
-	e->t->env->n_open++;
-	if (e->n_open >= e->window)
-		act_event_clear(e->room);
-	children_go(self, &e->c, item);
+	go(self, e, item);
 	return true;
 }
 
@@ -196,6 +198,55 @@ static bool start_or_drop(act_self *self, struct feeder *f)
 	if (ok)
 		forget_item(f);
 	return ok;
+}
+
+/* ---- what an earlier life began ---- */
+
+static bool late_begin(struct each_late *l)
+{
+	char path[TASK_PATH_MAX];
+	struct task *t = l->f.e->t;
+	return !recall_is_empty(t->env->recall) &&
+	       recall_items(t->env->recall, task_path_in(t, path), &l->index, &l->n) == ERR_OK;
+}
+
+/* False: its text has to be read from the store first. */
+static bool late_one(act_self *self, struct each_late *l)
+{
+	struct each_frame *e = l->f.e;
+	uint64_t index = l->index[l->i];
+	if (index < e->index || cursor_is_done(&e->cursor.cursor, index))
+		return true;
+	enum feed_got got = take_at(&l->f, index);
+	if (got == FEED_LOAD)
+		return false;
+	struct task *item = got == FEED_ITEM ? item_new(&l->f, index) : NULL;
+	if (item != NULL)
+		go(self, e, item);
+	forget_item(&l->f);
+	return true;
+}
+
+int each_late_step(act_self *self, void *late)
+{
+	struct each_late *l = late;
+	CO_BEGIN(&l->co);
+	if (!late_begin(l))
+		return ACT_OK;
+	while (l->i < l->n) {
+		if (late_one(self, l)) {
+			l->i++;
+			continue;
+		}
+		l->f.load = (struct feed_load){.f = l->f.e->t->env->feed};
+		l->shield = act_scope_shield(self, 0);
+		CO_CALL(&l->co, l->rc, feed_load, &l->f.load);
+		if (l->shield != NULL)
+			act_scope_close(self, l->shield, ACT_OK, NULL);
+		if (l->rc != ACT_OK)
+			return ACT_OK;
+	}
+	CO_END(&l->co);
 }
 
 static act_event *reader_room(struct feeder *f)

@@ -2,9 +2,11 @@
  * sequence: tasks in order; it stops at the first that does not succeed, and ends as that did.
  * Later tasks see the values of earlier ones that bear an id.
  */
+#include "job/recall.h"
 #include "job/verb.h"
 #include "job/verb_row.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 bool row_begin(struct row_frame *f, struct task *t, const struct names *names)
@@ -16,6 +18,16 @@ bool row_begin(struct row_frame *f, struct task *t, const struct names *names)
 	}
 	f->child->index = f->i;
 	return true;
+}
+
+static bool row_was_begun(const struct row_frame *f, const struct task *t)
+{
+	char path[TASK_PATH_MAX];
+	if (recall_is_empty(t->env->recall))
+		return false;
+	struct slice at = task_path_in(t, path);
+	int n = snprintf(path + at.n, TASK_PATH_MAX - at.n, ".%u", f->i);
+	return recall_was_begun(t->env->recall, (struct slice){path, at.n + (size_t)n});
 }
 
 void row_fini(struct row_frame *f)
@@ -73,7 +85,7 @@ int verb_sequence_step(act_self *self, void *task)
 	if (t->node->n_child == 0)
 		task_ok(t, NULL);
 	while (t->out.state == OUTCOME_NONE) {
-		if (act_is_cancelled(self) && f->i > 0) {
+		if (act_is_cancelled(self) && f->i > 0 && !row_was_begun(f, t)) {
 			task_cancelled(self, t);
 			break;
 		}

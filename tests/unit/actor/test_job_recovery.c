@@ -37,6 +37,18 @@ static const struct row rows[] = {
 	 "{\"run\":{\"sequence\":[{\"id\":\"a\",\"fetch\":\"" H
 	 "/json\"},{\"emit\":\"${a/json/a/b/1}\"},\"" H "/ok\"]}}",
 	 NULL, "succeeded", 3, 0, 0, 3, 1},
+	{"a task with finally",
+	 "{\"run\":{\"sequence\":[{\"fetch\":\"" H "/slow/20\",\"finally\":\"" H "/ok?f\"},\"" H
+	 "/ok2\"]}}",
+	 NULL, "succeeded", 3, 0, 0, 3, 1},
+	{"retry of a sequence",
+	 "{\"run\":{\"retry\":{\"attempts\":2,\"backoff\":\"30ms\"},\"sequence\":[{\"emit\":1},{"
+	 "\"fetch\":\"" H "/status/404\",\"retry\":{\"attempts\":1}}]}}",
+	 NULL, "failed", 2, 1, 1, 4, 1},
+	{"any keeps its winner",
+	 "{\"run\":{\"sequence\":[{\"id\":\"w\",\"any\":[{\"sequence\":[\"" H
+	 "/status/404\"]},{\"sequence\":[{\"emit\":7}]}]},\"" H "/slow/30?${w}\"]}}",
+	 NULL, "succeeded", 2, 0, 1, 3, 1},
 };
 
 /* Runs the job with a kill after `ms` (negative: none); returns the requests the servers saw. */
@@ -156,6 +168,84 @@ START_TEST(a_paused_job_stays_paused_over_a_kill)
 }
 END_TEST
 
+static uint32_t times_seen(const struct job_world *jw, const char *target)
+{
+	uint32_t n = 0;
+	size_t len = strlen(target);
+	for (size_t at = 0; at < jw->seen.n;) {
+		const char *nl = memchr(jw->seen.p + at, '\n', jw->seen.n - at);
+		size_t end = (size_t)(nl - jw->seen.p);
+		n += end - at == len && memcmp(jw->seen.p + at, target, len) == 0;
+		at = end + 1;
+	}
+	return n;
+}
+
+/* A sibling's failure, a timeout or a user cut a task that had been entered; the daemon died before
+ * or while its `finally` ran. */
+static const char *const cut[] = {
+	"{\"run\":{\"group\":[{\"sequence\":[\"" H "/ok1\",{\"fetch\":\"" H
+	"/hang\",\"finally\":\"" H "/slow/20?f\"}]},\"" H "/status/404?slow\"]}}",
+	"{\"run\":{\"timeout\":\"30ms\",\"sequence\":[\"" H "/ok1\",{\"fetch\":\"" H
+	"/hang\",\"finally\":\"" H "/slow/20?f\"}]}}",
+	"{\"run\":{\"each\":{\"in\":[\"hang\",\"s404\"],\"mode\":\"group\",\"as\":\"n\","
+	"\"do\":{\"fetch\":\"" H "/${n}\",\"finally\":\"" H "/slow/20?${n}\"}}}}",
+};
+
+static void run_cut(int which, int ms, bool by_user)
+{
+	struct job_world jw;
+	job_world_open(&jw);
+	uint64_t job = submit(&jw, cut[which]);
+	world_run_for(&jw.w, ms * MS);
+	if (by_user) {
+		struct asked *a = ask_job(&jw, call_of(job, JOB_CALL_CANCEL));
+		await_answer(&jw, a, 1000 * MS);
+		asked_free(a);
+		world_run_for(&jw.w, (ms % 5) * MS);
+	}
+	bool was_entered = times_seen(&jw, "/hang") > 0;
+	job_world_kill(&jw);
+	json_t *r = record(&jw, job);
+	uint32_t n = times_seen(&jw, which == 2 ? "/slow/20?hang" : "/slow/20?f");
+	char *text = json_dumps(r, 0);
+	if (was_entered)
+		ck_assert_msg(n >= 1 && n <= 2, "%d killed at %d: %u in %s; %s", which, ms, n,
+			      bytes_cstr(&jw.seen), text);
+	free(text);
+	json_decref(r);
+	job_world_close(&jw);
+}
+
+START_TEST(an_entered_finally_runs_after_a_kill)
+{
+	for (int ms = 1; ms < 70; ms++)
+		run_cut(_i, ms, false);
+	for (int ms = 15; ms < 40; ms++)
+		run_cut(_i, ms, true);
+}
+END_TEST
+
+START_TEST(a_back_off_goes_on_over_a_kill)
+{
+	struct job_world jw;
+	job_world_open(&jw);
+	uint64_t job = submit(&jw, "{\"run\":{\"fetch\":\"" H
+				   "/flaky/9\",\"retry\":{\"attempts\":2,\"backoff\":\"20s\"}}}");
+	world_run_for(&jw.w, 300 * MS);
+	ck_assert_uint_eq(jw.n_requests, 1);
+	job_world_kill(&jw);
+	world_run_for(&jw.w, 200 * MS);
+	ck_assert_uint_eq(jw.n_requests, 1);
+	json_t *all = all_results(&jw, job);
+	ck_assert_uint_eq(jw.n_requests, 2);
+	ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(all, 0), "attempts")),
+			 2);
+	json_decref(all);
+	job_world_close(&jw);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("recovery");
@@ -166,6 +256,9 @@ int main(void)
 	tcase_add_test(t, ordered_lines_keep_their_order_over_a_kill);
 	tcase_add_test(t, a_cancelled_job_does_not_come_back);
 	tcase_add_test(t, a_deadline_runs_on_over_a_kill);
+	tcase_add_loop_test(t, an_entered_finally_runs_after_a_kill, 0,
+			    (int)(sizeof(cut) / sizeof(cut[0])));
+	tcase_add_test(t, a_back_off_goes_on_over_a_kill);
 	tcase_add_test(t, a_paused_job_stays_paused_over_a_kill);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
