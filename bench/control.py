@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Round trips on the control socket with 1, 8 and 64 requests outstanding, against the limit (an
-epoll echo that only frames) and against libnng's own REP server. environment: SECONDS (2), ROUNDS (3)
+epoll echo that only frames) and against libnng's own REP server; also the server's CPU per round
+trip, which holds better on a busy machine. environment: SECONDS (2), ROUNDS (3)
 """
 import os
 import shutil
@@ -11,7 +12,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "e2e"))
 import harness  # noqa: E402
-from harness import BUILD, Daemon, Process, wait_until  # noqa: E402
+from harness import BUILD, Daemon, Process, cpu_seconds, wait_until  # noqa: E402
 from table import Table  # noqa: E402
 
 PROGRAM = f"{BUILD}/bench-bin/roundtrips"
@@ -31,19 +32,25 @@ def greets(path):
 def main():
     work = tempfile.mkdtemp(prefix="muster-bench-")
     os.chdir(work)
-    servers = {"muster": Daemon().socket_path}
+    daemon = Daemon()
+    servers = {"muster": (daemon.socket_path, daemon.process.pid)}
     for kind in ("epoll", "nng"):
         path = os.path.join(work, kind)
-        Process([PROGRAM, kind, path])
+        process = Process([PROGRAM, kind, path])
         wait_until(f"the {kind} server", lambda path=path: greets(path))
-        servers["epoll echo (the limit)" if kind == "epoll" else "libnng REP"] = path
+        servers["epoll echo (the limit)" if kind == "epoll" else "libnng REP"] = (path, process.pid)
     table = Table("control")
     for _ in range(ROUNDS):
-        for name, path in servers.items():
+        for name, (path, pid) in servers.items():
             for outstanding, conns in ((1, 1), (8, 1), (64, 1), (64, 64)):
+                before = cpu_seconds(pid)
                 done = subprocess.run([PROGRAM, "client", path, str(conns), str(outstanding), SECONDS],
                                       capture_output=True, text=True, check=True)
-                table.add(name, **{f"rt_per_s_{outstanding}_on_{conns}": float(done.stdout)})
+                rate = float(done.stdout)
+                table.add(name, **{f"rt_per_s_{outstanding}_on_{conns}": rate})
+                if outstanding == 64:
+                    cpu = cpu_seconds(pid) - before
+                    table.add(name, **{f"cpu_us_64_on_{conns}": cpu / (rate * float(SECONDS)) * 1e6})
     table.finish()
     harness._cleanup.close()
     os.chdir("/")
