@@ -26,7 +26,6 @@
 
 struct daemon {
 	struct house house; /* first: act_user */
-	struct log log;	    /* with the level of the configuration */
 	struct doorbell ring, stop, reload;
 	struct warden_desk desk;
 	struct job_peers peers;
@@ -72,6 +71,20 @@ static void retire(struct daemon *d, struct config *old)
 		d->retired[d->n_retired++] = old;
 }
 
+/* Those who keep a copy; the others look for themselves. Lost words are told: it is then the next
+ * reload that counts. */
+static void tell_settings(struct house *h, act_self *self)
+{
+	struct store_settings s = {.default_keep_ns = h->config->jobs_keep * NS_PER_MS,
+				   .max_bytes = (uint64_t)h->config->store_max_bytes};
+	bool told = act_send(self, h->memory, STORE_SETTINGS, &s, sizeof(s)) == ACT_OK;
+	if (h->store != 0)
+		told &= act_send(self, h->store, STORE_SETTINGS, &s, sizeof(s)) == ACT_OK;
+	told &= act_send(self, h->jobs, JOBS_SETTINGS, NULL, 0) == ACT_OK;
+	if (!told)
+		log_warn(h->log, "settings not heard by all", kv_s("try", "reload again"));
+}
+
 static enum err op_reload(struct house *h, act_self *self, struct bytes *why)
 {
 	struct daemon *d = daemon_of(h);
@@ -98,7 +111,8 @@ static enum err op_reload(struct house *h, act_self *self, struct bytes *why)
 	config_restart_needed(h->config, next, why);
 	retire(d, h->config);
 	h->config = next;
-	d->log.level = (enum log_level)next->log_level;
+	h->world->log->level = (enum log_level)next->log_level;
+	tell_settings(h, self);
 	log_info(h->log, "reloaded", kv_t("needs_restart", bytes_slice(why)));
 	return ERR_OK;
 }
@@ -111,6 +125,11 @@ static const struct rules *rules_now(void *ctx)
 static const struct net_policy *policy_now(void *ctx)
 {
 	return ((struct house *)ctx)->config->network;
+}
+
+static const struct config *config_now(void *ctx)
+{
+	return ((struct house *)ctx)->config;
 }
 
 static void store_fatal(void *ctx, const char *why)
@@ -199,7 +218,8 @@ static enum err spawn_below(struct daemon *d, act_self *root)
 				      .clock = h->clock,
 				      .boot_id = w->machine_boot,
 				      .log = h->log,
-				      .seed = w->hash_seed};
+				      .seed = w->hash_seed,
+				      .connections = (uint32_t)h->config->http_connections};
 	if ((h->limiter = limiter_spawn(root, &limits)) == 0)
 		return ERR_NOMEM;
 	struct host_opts hosts = {.exchange = w->exchange,
@@ -232,7 +252,8 @@ static enum err spawn_above(struct daemon *d, act_self *root)
 		.ctx = h,
 		.rules = rules_now,
 		.policy = policy_now,
-		.active_jobs = (uint32_t)h->config->jobs_active,
+		.config = config_now,
+		.own_uid = h->world->own_uid,
 		.seed = h->world->hash_seed};
 	if ((h->jobs = jobs_spawn(root, &d->peers)) == 0)
 		return ERR_NOMEM;
@@ -270,14 +291,13 @@ static void fill_house(struct daemon *d, const struct world *w)
 {
 	static const struct house_ops ops = {
 		.reload = op_reload, .drain = op_drain, .fatal = op_fatal};
-	d->log = *w->log;
-	d->log.level = (enum log_level)w->config->log_level;
+	w->log->level = (enum log_level)w->config->log_level;
 	d->desk = (struct warden_desk){
 		.stop = &d->stop, .reload = &d->reload, .drain_ns = DAEMON_DRAIN_NS};
 	d->house = (struct house){.ops = &ops,
 				  .world = w,
 				  .clock = w->clock,
-				  .log = &d->log,
+				  .log = w->log,
 				  .config = config_ref(w->config),
 				  .started_ns = clock_mono_ns(w->clock),
 				  .events = {.boot_id = w->boot_id}};

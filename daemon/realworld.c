@@ -29,6 +29,7 @@
 
 struct realworld {
 	struct world world;
+	struct log log; /* its level is set by the daemon */
 	struct bytes state, control_path, events_path, address, libraries;
 	struct configfiles files;
 	struct config_source source;
@@ -145,8 +146,7 @@ static enum err find_sockets(struct realworld *rw, const struct realworld_option
 
 /* ---- opening ---- */
 
-static enum err open_stores(struct realworld *rw, const struct realworld_options *o,
-			    struct bytes *why)
+static enum err open_stores(struct realworld *rw, struct bytes *why)
 {
 	const struct config *c = rw->world.config;
 	struct store_options so = {.kind = STORE_SQLITE,
@@ -154,14 +154,14 @@ static enum err open_stores(struct realworld *rw, const struct realworld_options
 				   .max_bytes = (uint64_t)c->store_max_bytes,
 				   .low_water_bytes = (uint64_t)c->store_low_water,
 				   .ballast_bytes = (uint64_t)c->store_ballast,
-				   .log = o->log,
+				   .log = &rw->log,
 				   .fault = &rw->fault};
 	enum err e = store_open(&so, &rw->world.durable);
 	if (e != ERR_OK) {
 		bytes_printf(why, "%s: the store cannot be opened: %s", so.dir, err_text(e));
 		return e;
 	}
-	struct store_options mo = {.kind = STORE_MEMORY, .log = o->log};
+	struct store_options mo = {.kind = STORE_MEMORY, .log = &rw->log};
 	return store_open(&mo, &rw->world.volatile_);
 }
 
@@ -187,8 +187,7 @@ static enum err open_uploads(struct realworld *rw, struct bytes *why)
 	return e;
 }
 
-static enum err open_loop(struct realworld *rw, const struct realworld_options *o,
-			  struct bytes *why)
+static enum err open_loop(struct realworld *rw, struct bytes *why)
 {
 	struct workers_opts wo = {.n_threads = 6};
 	wo.cls[HOUSE_WORK_WRITE].max_running = 1;
@@ -205,9 +204,10 @@ static enum err open_loop(struct realworld *rw, const struct realworld_options *
 	struct exchange_evhttp_options xo = {
 		.base = loop_libevent_base(rw->loop),
 		.clock = &machine_clock,
-		.log = o->log,
+		.log = &rw->log,
 		.seed = rw->world.hash_seed,
 		.max_idle = (uint32_t)c->http_connections,
+		.max_open = (uint32_t)c->http_connections,
 		.idle_ms = c->http_idle_timeout,
 	};
 	enum err e = exchange_evhttp_new(&xo, &rw->world.exchange);
@@ -216,14 +216,13 @@ static enum err open_loop(struct realworld *rw, const struct realworld_options *
 	return e;
 }
 
-static enum err open_sockets(struct realworld *rw, const struct realworld_options *o,
-			     struct bytes *why)
+static enum err open_sockets(struct realworld *rw, struct bytes *why)
 {
 	struct unixsock_options uo = {.base = loop_libevent_base(rw->loop),
 				      .path = bytes_cstr(&rw->control_path),
 				      .mode = SOCKET_MODE,
 				      .listen_fd = notify_listen_fd(0),
-				      .log = o->log};
+				      .log = &rw->log};
 	enum err e = unixsock_new(&uo, &rw->world.control);
 	if (e == ERR_OK) {
 		uo.path = bytes_cstr(&rw->events_path);
@@ -254,7 +253,8 @@ static void fill_world(struct realworld *rw, const struct realworld_options *o)
 	w->machine_boot = machine_boot();
 	machine_new_id(w->boot_id);
 	w->notify = &rw->notify;
-	w->log = o->log;
+	rw->log = *o->log;
+	w->log = &rw->log;
 	w->fault = &rw->fault;
 	w->config_source = &rw->source;
 	w->own_uid = machine_uid();
@@ -272,17 +272,19 @@ static enum err open_all(struct realworld *rw, const struct realworld_options *o
 	}
 	enum err e = realworld_config(o, &rw->world.config, why);
 	if (e == ERR_OK)
+		rw->log.level = (enum log_level)rw->world.config->log_level;
+	if (e == ERR_OK)
 		e = find_sockets(rw, o, why);
 	if (e == ERR_OK)
 		e = find_state(rw, o, why);
 	if (e == ERR_OK)
-		e = open_stores(rw, o, why);
+		e = open_stores(rw, why);
 	if (e == ERR_OK)
 		e = open_uploads(rw, why);
 	if (e == ERR_OK)
-		e = open_loop(rw, o, why);
+		e = open_loop(rw, why);
 	if (e == ERR_OK)
-		e = open_sockets(rw, o, why);
+		e = open_sockets(rw, why);
 	if (e != ERR_OK)
 		return e;
 	rw->world.loop = loop_libevent_loop(rw->loop);

@@ -60,7 +60,7 @@ struct world {
 	struct transport *control;
 	struct transport *events; /* NULL: no events */
 	const struct notify *notify;
-	const struct log *log;
+	struct log *log; /* the daemon sets its level */
 	struct fault *fault;
 	struct config *config;			   /* the daemon owns it from daemon_new on */
 	const struct config_source *config_source; /* NULL: cannot be reloaded */

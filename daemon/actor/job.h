@@ -1,7 +1,7 @@
 /*
  * job -- the actor of one job: routes between its tree of tasks, the store and those who ask.
  *
- * One actor per admitted job (at most active_jobs of them), and short-lived ones for queued and
+ * One actor per admitted job (at most jobs.active of them), and short-lived ones for queued and
  * ended jobs that somebody asks about; the parent is the keeper (actor/jobs), which alone spawns
  * them and passes calls on. Everything a job hears is a struct job_call, answered by exactly one
  * struct job_reply to its token, and what is listed under "from inside".

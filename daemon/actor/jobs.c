@@ -69,7 +69,7 @@ void keeper_forget(struct keeper *k, struct entry *e)
 	struct bytes b = BYTES_LIMIT(32);
 	table_remove(&k->jobs, key_of(&b, e->number, e->is_volatile));
 	bytes_fini(&b);
-	list_remove(&e->queue);
+	keeper_unqueue(k, e);
 	free(e);
 }
 
@@ -131,7 +131,7 @@ static void on_call(act_self *self, struct keeper *k, struct job_call *c)
 
 static void on_ended(act_self *self, struct keeper *k, struct entry *e)
 {
-	list_remove(&e->queue);
+	keeper_unqueue(k, e);
 	if (e->is_active)
 		k->n_active--;
 	e->is_active = false;
@@ -217,6 +217,10 @@ static int on_msg(act_self *self, void *state, act_msg *m)
 	case JOBS_DRAIN:
 		drain(self, k);
 		return ACT_OK;
+	case JOBS_SETTINGS:
+		keeper_settings(k);
+		keeper_admit(self, k);
+		return ACT_OK;
 	case JOBS_STATE:
 		on_state(self, k, act_data(m));
 		return ACT_OK;
@@ -244,7 +248,7 @@ static int init(act_self *self, void *state, const void *arg)
 	struct keeper *k = state;
 	const struct job_peers *peers = *(const struct job_peers *const *)arg;
 	*k = (struct keeper){.peers = peers, .next_number = 1};
-	k->max_active = peers->active_jobs > 0 ? peers->active_jobs : JOBS_ACTIVE_DEFAULT;
+	keeper_settings(k);
 	table_init(&k->jobs, peers->seed);
 	list_init(&k->submissions);
 	for (int p = 0; p < JOBS_PRIORITIES; p++)

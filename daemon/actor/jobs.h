@@ -1,6 +1,6 @@
 /*
  * jobs -- the keeper: parent of all job actors. It gives ids, has submissions committed before they
- * are acknowledged, admits queued jobs by priority and age while fewer than active_jobs run, and
+ * are acknowledged, admits queued jobs by priority and age while fewer than jobs.active run, and
  * passes calls on to the actor of a job, spawning one for as long as somebody asks about a job
  * that is queued or has ended.
  *
@@ -24,15 +24,17 @@ enum jobs_msg {
 	JOBS_LIST,
 	JOBS_SESSION_LOST,
 	JOBS_DRAIN,
+	JOBS_SETTINGS, /* from the daemon: the configuration is another one */
 	JOBS_STATE, /* from a job: struct jobs_state, inline */
 };
 
 struct bodydir;
+struct config;
 struct events;
 struct hosts;
 struct net_policy;
-struct rules;
 struct uploads;
+struct rules;
 
 /* Whom jobs work with; one struct for all of them, which outlives the keeper. */
 struct job_peers {
@@ -49,7 +51,8 @@ struct job_peers {
 	/* What the configuration says now; borrowed until the next await. May be NULL. */
 	const struct rules *(*rules)(void *ctx);
 	const struct net_policy *(*policy)(void *ctx);
-	uint32_t active_jobs; /* 0 = 256 */
+	const struct config *(*config)(void *ctx); /* NULL: its defaults */
+	uint32_t own_uid;			    /* the daemon's */
 	uint64_t seed;
 };
 

@@ -2,6 +2,29 @@
  * jobs_admit -- which queued job runs next: the highest priority, where waiting counts for some.
  */
 #include "actor/jobs_state.h"
+#include "model/config.h"
+
+void keeper_settings(struct keeper *k)
+{
+	const struct job_peers *p = k->peers;
+	const struct config *c = p->config != NULL ? p->config(p->ctx) : NULL;
+	k->max_active = c != NULL ? (uint32_t)c->jobs_active : JOBS_ACTIVE_DEFAULT;
+	k->max_queued = c != NULL ? (uint32_t)c->jobs_queued : JOBS_QUEUED_DEFAULT;
+}
+
+bool keeper_is_full(const struct keeper *k)
+{
+	uint64_t known = (uint64_t)k->n_active + k->n_queued + k->n_submissions;
+	return known >= (uint64_t)k->max_active + k->max_queued;
+}
+
+void keeper_unqueue(struct keeper *k, struct entry *e)
+{
+	if (list_empty(&e->queue))
+		return;
+	list_remove(&e->queue);
+	k->n_queued--;
+}
 
 bool keeper_start(act_self *self, struct keeper *k, struct entry *e)
 {
@@ -38,10 +61,11 @@ void keeper_admit(act_self *self, struct keeper *k)
 {
 	struct entry *e;
 	while (!k->is_draining && k->n_active < k->max_active && (e = next(self, k)) != NULL) {
-		list_remove(&e->queue);
+		keeper_unqueue(k, e);
 		if (keeper_start(self, k, e))
 			continue;
 		list_push_front(&k->queue[e->priority], &e->queue);
+		k->n_queued++;
 		return;
 	}
 }
@@ -52,5 +76,6 @@ void keeper_enqueue(act_self *self, struct keeper *k, struct entry *e)
 		e->priority = 5;
 	e->queued_ns = act_now_ns(self);
 	list_push_back(&k->queue[e->priority], &e->queue);
+	k->n_queued++;
 	keeper_admit(self, k);
 }

@@ -10,6 +10,7 @@
 #include "base/table.h"
 
 #define JOBS_ACTIVE_DEFAULT 256
+#define JOBS_QUEUED_DEFAULT 1000000
 #define JOBS_PRIORITIES	    10		    /* 1 to 9 */
 #define JOBS_AGEING_NS	    (60 * NS_PER_S) /* waiting so long is worth one step of priority */
 
@@ -31,6 +32,7 @@ struct submission {
 	struct jobs_submit *submit;
 	uint64_t token, number;
 	struct store_batch *batch; /* at the store; NULL: waits for numbers */
+	const char *state;	   /* that its answer names, now and under its op_id */
 };
 
 enum load_stage { LOAD_COUNTER, LOAD_OPEN, LOAD_QUEUED, LOAD_DONE };
@@ -41,6 +43,8 @@ struct keeper {
 	struct link queue[JOBS_PRIORITIES];
 	struct link submissions;
 	uint32_t n_active, max_active;
+	uint32_t n_queued, max_queued;
+	uint32_t n_submissions;
 	uint64_t next_number;
 	bool is_ready; /* numbers are known */
 	bool is_draining;
@@ -67,6 +71,11 @@ void keeper_submit_stored(act_self *self, struct keeper *k, struct store_batch *
 void keeper_submit_fini(struct keeper *k);
 
 /* jobs_admit.c */
+/* How many may run and wait, by the configuration. */
+void keeper_settings(struct keeper *k);
+/* Whether one more would have no place, running or queued. */
+bool keeper_is_full(const struct keeper *k);
+void keeper_unqueue(struct keeper *k, struct entry *e);
 void keeper_enqueue(act_self *self, struct keeper *k, struct entry *e);
 /* Starts queued jobs while there is room. */
 void keeper_admit(act_self *self, struct keeper *k);

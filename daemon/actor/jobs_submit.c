@@ -41,8 +41,9 @@ static void refuse(act_self *self, uint64_t token, enum kind kind, const char *w
 	job_reply_send(self, token, JOBS_SUBMIT, job_reply_refusal(kind, why));
 }
 
-static void submission_free(struct submission *s)
+static void submission_free(struct keeper *k, struct submission *s)
 {
+	k->n_submissions--;
 	list_remove(&s->link);
 	jobs_submit_free(s->submit);
 	free(s);
@@ -76,7 +77,7 @@ static bool add_opid(struct keeper *k, const struct submission *s, struct store_
 		return true;
 	struct store_op *op = store_batch_add(b, STORE_OPID_PUT);
 	bytes_add_str(&text, "\"result\":");
-	add_answer(s, s->number, "queued", &text);
+	add_answer(s, s->number, s->state, &text);
 	bytes_add_byte(&text, '}');
 	bool ok = op != NULL &&
 		  store_batch_copy(b, bytes_slice(&s->submit->op_id), &op->opid.op_id) == ERR_OK &&
@@ -118,10 +119,23 @@ static act_id store_of(const struct keeper *k, const struct jobs_submit *s)
 	return s->is_volatile || k->peers->durable == 0 ? k->peers->memory : k->peers->durable;
 }
 
+/* Whether it will run at once: those that are being stored come before it. */
+static const char *first_state(const struct keeper *k)
+{
+	uint32_t n = k->n_active;
+	LIST_EACH (l, &k->submissions) {
+		if (n >= k->max_active)
+			break;
+		n += LIST_ENTRY(l, struct submission, link)->batch != NULL;
+	}
+	return n < k->max_active ? "running" : "queued";
+}
+
 static void send_row(act_self *self, struct keeper *k, struct submission *s)
 {
 	s->submit->is_volatile |= k->peers->durable == 0;
 	s->number = k->next_number++;
+	s->state = first_state(k);
 	struct store_batch *b = row_batch(k, s);
 	int rc = b == NULL ? ACT_ENOMEM
 			   : act_send_buf(self, store_of(k, s->submit), STORE_APPLY, b, sizeof(*b),
@@ -132,7 +146,7 @@ static void send_row(act_self *self, struct keeper *k, struct submission *s)
 	}
 	store_batch_free(b);
 	refuse(self, s->token, rc == ACT_ENOMEM ? KIND_MEMORY : KIND_BUSY, act_rc_text(rc));
-	submission_free(s);
+	submission_free(k, s);
 }
 
 /* ---- in ---- */
@@ -141,13 +155,15 @@ static bool check(act_self *self, const struct keeper *k, const struct jobs_subm
 		  uint64_t token)
 {
 	struct bytes why = BYTES_LIMIT(1024);
-	bool ok = verb_check(s->spec, &why);
+	bool ok = verb_check(s->spec, &why), is_full = keeper_is_full(k);
 	if (!ok)
 		refuse(self, token, KIND_REQUEST_INVALID, bytes_cstr(&why));
 	else if (k->is_draining)
 		refuse(self, token, KIND_CLOSED, "the daemon is draining");
+	else if (is_full)
+		refuse(self, token, KIND_BUSY, "as many jobs are queued as jobs.queued allows");
 	bytes_fini(&why);
-	return ok && !k->is_draining;
+	return ok && !k->is_draining && !is_full;
 }
 
 void keeper_submit(act_self *self, struct keeper *k, struct jobs_submit *submit, uint64_t token)
@@ -159,6 +175,7 @@ void keeper_submit(act_self *self, struct keeper *k, struct jobs_submit *submit,
 	}
 	*s = (struct submission){.submit = submit, .token = token};
 	list_push_back(&k->submissions, &s->link);
+	k->n_submissions++;
 	if (k->is_ready)
 		send_row(self, k, s);
 }
@@ -187,7 +204,7 @@ static void accepted(act_self *self, struct keeper *k, struct submission *s)
 	if (k->n_active < k->max_active)
 		keeper_wake(self, k, e, s->submit->spec);
 	keeper_enqueue(self, k, e);
-	answer(self, s, s->number, e->is_active ? "running" : "queued");
+	answer(self, s, s->number, s->state);
 }
 
 void keeper_submit_stored(act_self *self, struct keeper *k, struct store_batch *b)
@@ -219,11 +236,11 @@ void keeper_submit_stored(act_self *self, struct keeper *k, struct store_batch *
 		refuse(self, s->token, KIND_BUSY, err_text(b->result));
 		break;
 	}
-	submission_free(s);
+	submission_free(k, s);
 }
 
 void keeper_submit_fini(struct keeper *k)
 {
 	while (!list_empty(&k->submissions))
-		submission_free(LIST_ENTRY(k->submissions.next, struct submission, link));
+		submission_free(k, LIST_ENTRY(k->submissions.next, struct submission, link));
 }

@@ -53,7 +53,7 @@ struct fetch {
 	struct results_wait wait;
 	struct uploadread *source; /* of the next request; then the call's */
 	char boundary[48];	   /* between its parts */
-	struct digest digest;	   /* the challenge that is answered */
+	struct digest digest; /* the challenge that is answered */
 	char cnonce[33];
 	uint32_t n_challenges; /* answered in this attempt */
 	bool is_answered;      /* the request that is out answers it */
@@ -85,6 +85,17 @@ struct host_call *fetch_call(struct fetch *f);
 struct slice fetch_method(const struct fetch *f);
 void fetch_says(struct fetch *f, enum kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* leaf_settings.c */
+/* Empty: none is to be sent. */
+struct slice fetch_user_agent(const struct fetch *f);
+/* Room that the texts of the configuration take in a call. */
+size_t fetch_settings_size(const struct fetch *f);
+/* False: *why says what is wrong with it. */
+bool fetch_set_proxy(const struct fetch *f, struct host_call *c, const char **why);
+void fetch_set_limits(const struct fetch *f, struct host_call *c);
+/* False: the job's user may not use that socket; kind and message say so. */
+bool fetch_socket_allowed(struct fetch *f);
 
 /* leaf_auth.c */
 void fetch_own_fields(struct fetch *f, struct own_fields *o);

@@ -124,7 +124,7 @@ bool fetch_prepare(struct fetch *f)
 					  .on_is_here = r->on_is_here,
 					  .kinds = r->on_kinds,
 					  .statuses = r->on_statuses};
-	if (!all_available(f) || !parse_url(f))
+	if (!all_available(f) || !fetch_socket_allowed(f) || !parse_url(f))
 		return false;
 	fetch_put_cookies(f);
 	return true;
@@ -250,8 +250,8 @@ static void add_own_headers(const struct fetch *f, struct host_call *c, struct a
 			continue;
 		add_header(c, a, h->name, h->value);
 	}
-	if (!has_header(f, "User-Agent"))
-		add_header(c, a, SLICE_LIT("User-Agent"), SLICE_LIT("muster/" MUSTER_VERSION));
+	if (!has_header(f, "User-Agent") && fetch_user_agent(f).n > 0)
+		add_header(c, a, SLICE_LIT("User-Agent"), fetch_user_agent(f));
 	if (!has_header(f, "Accept"))
 		add_header(c, a, SLICE_LIT("Accept"), SLICE_LIT("*/*"));
 	if (f->spec->content_type.n > 0 && !f->to_get && !has_header(f, "Content-Type"))
@@ -261,8 +261,8 @@ static void add_own_headers(const struct fetch *f, struct host_call *c, struct a
 static size_t texts_size(const struct fetch *f, const struct own_fields *own)
 {
 	const struct fetch_spec *s = f->spec;
-	size_t n = 3 * (size_t)f->at.n + s->method.n + s->body.n + s->content_type.n + s->proxy.n +
-		   s->unix_socket.n + 512;
+	size_t n = 3 * (size_t)f->at.n + s->method.n + s->body.n + s->content_type.n +
+		   s->unix_socket.n + fetch_settings_size(f) + 512;
 	if (f->at.is_https)
 		n += s->tls_ca.n + s->tls_cert.n + s->tls_key.n;
 	for (uint32_t i = 0; i < s->n_header; i++)
@@ -272,37 +272,6 @@ static size_t texts_size(const struct fetch *f, const struct own_fields *own)
 	for (uint32_t i = 0; i < s->n_resolve; i++)
 		n += s->resolve[i].host.n + s->resolve[i].addr.n;
 	return n;
-}
-
-/* `http://user:pass@host:port`, `socks5://…`. False: it is none. */
-static bool set_proxy(const struct fetch *f, struct host_call *c)
-{
-	struct slice p = f->spec->proxy;
-	struct url u = {0};
-	const char *why;
-	if (!f->spec->has_proxy || p.n == 0)
-		return true;
-	struct bytes text = BYTES_LIMIT(URL_MAX);
-	bool is_socks = p.n > 9 && (memcmp(p.p, "socks5://", 9) == 0);
-	bool is_socksh = p.n > 10 && (memcmp(p.p, "socks5h://", 10) == 0);
-	size_t skip = is_socksh ? 10 : is_socks ? 9 : 0;
-	if (skip > 0)
-		bytes_add_str(&text, "http://");
-	else if (memmem(p.p, p.n, "://", 3) == NULL)
-		bytes_add_str(&text, "http://");
-	bytes_add(&text, p.p + skip, p.n - skip);
-	bool ok = url_parse(bytes_slice(&text), &u, &why) == ERR_OK;
-	if (ok)
-		c->req.proxy = (struct xproxy){
-			.kind = skip > 0 ? XPROXY_SOCKS5 : XPROXY_HTTP,
-			.host = host_call_text(c, url_host(&u)),
-			.port = skip > 0 && u.port == 80 ? 1080 : u.port,
-			.user = host_call_text(c, url_user(&u)),
-			.pass = host_call_text(c, url_pass(&u)),
-		};
-	url_fini(&u);
-	bytes_fini(&text);
-	return ok;
 }
 
 /* A bundle of authorities is large; that of the whole job is not copied for each call. */
@@ -336,7 +305,7 @@ static void set_places(const struct fetch *f, struct host_call *c, struct arrays
 					     .first_byte_ms = s->first_byte_timeout_ms,
 					     .read_idle_ms = s->read_timeout_ms,
 					     .send_idle_ms = s->read_timeout_ms};
-	c->req.limits.body_bytes = s->max_body_bytes;
+	fetch_set_limits(f, c);
 	c->req.decode = s->decode;
 }
 
@@ -406,13 +375,14 @@ static struct host_call *fill_call(struct fetch *f, const struct own_fields *own
 struct host_call *fetch_call(struct fetch *f)
 {
 	struct own_fields own;
+	const char *why = "";
 	fetch_own_fields(f, &own);
 	struct host_call *c = fill_call(f, &own);
 	own_fields_fini(&own);
 	if (c == NULL) {
 		fetch_says(f, KIND_MEMORY, "out of memory");
-	} else if (!set_proxy(f, c)) {
-		fetch_says(f, KIND_REQUEST_INVALID, "the proxy is not a URL");
+	} else if (!fetch_set_proxy(f, c, &why)) {
+		fetch_says(f, KIND_REQUEST_INVALID, "%s", why);
 		host_call_free(c);
 		c = NULL;
 	}

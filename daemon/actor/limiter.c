@@ -490,6 +490,7 @@ static int init(act_self *self, void *state, const void *arg)
 	l->seed = o->seed;
 	l->boot_id = o->boot_id;
 	l->max_keys = o->max_keys != 0 ? o->max_keys : LIMIT_NAMED_KEYS_MAX;
+	l->connections = o->connections;
 	l->rules = rules;
 	l->next_number = 1ULL << 62; /* the front ones come before */
 	rng_seed(&l->rng, o->seed);

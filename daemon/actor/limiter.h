@@ -194,6 +194,7 @@ struct limiter_opts {
 	const struct log *log;
 	uint64_t seed;	   /* of hashes */
 	uint32_t max_keys; /* 0 = LIMIT_NAMED_KEYS_MAX */
+	uint32_t connections; /* requests under way at once, of all origins; 0: no limit */
 };
 
 /* Asks that come before the store has answered wait. 0: no memory. */

@@ -194,6 +194,14 @@ static enum err origin_key(struct limiter *l, struct slice origin, bool has_rule
 	return e;
 }
 
+static enum err connections_key(struct limiter *l, struct limit_key **ret)
+{
+	enum err e = named_key(l, LIMIT_KEY_ALL, SLICE_LIT("daemon:connections"), ret);
+	if (e == ERR_OK)
+		(*ret)->limits.concurrency = l->connections;
+	return e;
+}
+
 /* ---- what a request counts under ---- */
 
 static void bind_headers(const struct limiter *l, const struct limit_ticket *t,
@@ -236,6 +244,10 @@ static enum err find_named(struct limiter *l, const struct limit_ticket *t,
 	}
 	enum err e = origin_key(l, t->origin, hits > 0, &k);
 	if (e == ERR_OK)
+		use_add(use, n, k, 1);
+	if (e == ERR_OK && l->connections > 0)
+		e = connections_key(l, &k);
+	if (e == ERR_OK && l->connections > 0)
 		use_add(use, n, k, 1);
 	return e;
 }

@@ -428,11 +428,33 @@ static void on_ask_read(act_self *self, struct front *f, struct order *o)
 	read_next(self, f);
 }
 
+static void prune_now(act_self *self, struct front *f)
+{
+	f->is_prune_due = f->is_over_time = true;
+	if (f->has_failed)
+		return;
+	if (store_is_immediate(f->o.store))
+		apply_now(self, f, NULL);
+	else
+		write_next(self, f);
+}
+
+static void on_settings(act_self *self, struct front *f, const struct store_settings *s)
+{
+	f->o.default_keep_ns = s->default_keep_ns;
+	f->o.max_bytes = s->max_bytes;
+	prune_now(self, f);
+}
+
 static int front_on_msg(act_self *self, void *state, act_msg *m)
 {
 	struct front *f = state;
 	struct order *o;
 
+	if (m->type == STORE_SETTINGS) {
+		on_settings(self, f, act_data(m));
+		return ACT_OK;
+	}
 	CHECK(m->type == STORE_APPLY || m->type == STORE_READ);
 	CHECK((m->flags & ACT_MSG_OWNED) != 0);
 	if (f->has_failed)
@@ -463,15 +485,9 @@ static void on_timer(act_self *self, struct front *f, const struct act_timer *t)
 		read_next(self, f);
 		return;
 	}
-	f->is_prune_due = f->is_over_time = true;
 	act_timer_set(self, &f->prune_timer,
 		      f->o.prune_every_ns > 0 ? f->o.prune_every_ns : PRUNE_NS);
-	if (f->has_failed)
-		return;
-	if (store_is_immediate(f->o.store))
-		apply_now(self, f, NULL);
-	else
-		write_next(self, f);
+	prune_now(self, f);
 }
 
 static int front_on_signal(act_self *self, void *state, const struct act_sig *sig)

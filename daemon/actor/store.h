@@ -31,6 +31,7 @@ enum {
 	STORE_READ,	      /* in: struct store_reading *, owned; dtor store_reading_drop */
 	STORE_APPLIED,	      /* out: the batch */
 	STORE_ROWS,	      /* out: the reading */
+	STORE_SETTINGS,	      /* in: struct store_settings, inline; nobody is answered */
 };
 
 #define STORE_COMMIT_OPS    1000
@@ -55,6 +56,12 @@ struct store_reading {
 /* Copies q with its texts; NULL on NOMEM. */
 struct store_reading *store_reading_new(const struct store_query *q);
 void store_reading_drop(void *reading);
+
+/* What a reload may change. */
+struct store_settings {
+	int64_t default_keep_ns;
+	uint64_t max_bytes;
+};
 
 struct store_actor_opts {
 	struct store *store; /* outlives the actor */

@@ -92,6 +92,7 @@ struct order *order_new_prune(const struct store_actor_opts *opts)
 					    .wall_opid_before_ns = now - OPID_KEEP_NS,
 					    .default_keep_ns = opts->default_keep_ns,
 					    .max_bytes = opts->max_bytes - opts->max_bytes / 8,
+					    .full_bytes = opts->max_bytes,
 					    .max_rows = PRUNE_ROWS};
 	list_init(&o->link);
 	o->batch = b;

@@ -351,8 +351,16 @@ static void on_channel(void *arg, const struct channel *ch, enum kind kind, cons
 	attach(call, c);
 }
 
+static void make_room(struct engine *x)
+{
+	uint32_t n = x->stats.busy + x->stats.connecting + pool_idle(x->pool);
+	if (x->max_open != 0 && n >= x->max_open)
+		pool_close_one(x->pool);
+}
+
 static void connect_anew(struct xcall *call)
 {
+	make_room(call->x);
 	if (connector_new(&call->x->connector, &call->plan, on_channel, call, &call->connector) !=
 	    ERR_OK) {
 		xcall_fail(call, KIND_LOCAL_RESOURCE, "connect", "memory ran out");

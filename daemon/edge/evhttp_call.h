@@ -32,7 +32,7 @@ struct engine {
 	struct link turn;    /* xcall.turn */
 	struct xcall **slot; /* by the low half of an id, minus 1 */
 	uint32_t n_slots, free_slot, generation;
-	uint32_t max_calls;
+	uint32_t max_calls, max_open;
 	struct xcall *spare; /* ended ones, for their memory */
 	uint32_t n_spare;
 	bool keeps_none;

@@ -305,6 +305,7 @@ enum err exchange_evhttp_new(const struct exchange_evhttp_options *o, struct exc
 	x->base = o->base;
 	x->clock = o->clock;
 	x->log = o->log;
+	x->max_open = o->max_open;
 	x->max_calls = o->max_calls != 0 ? o->max_calls : 65536;
 	list_init(&x->turn);
 	enum err e = open_parts(x, o);

@@ -17,6 +17,7 @@ struct exchange_evhttp_options {
 	uint64_t seed;		   /* of its hash tables */
 	uint32_t max_calls;	   /* 0: 65536 */
 	uint32_t max_idle;	   /* connections kept, all origins together; 0: 1024 */
+	uint32_t max_open;	   /* to open one above it, an idle one is closed; 0: no bound */
 	uint32_t max_idle_per_key; /* 0: 64 */
 	int64_t idle_ms;	   /* an idle connection is closed after that; 0: 60 s */
 	int64_t max_age_ms;	   /* none is used longer than that; 0: 10 min */

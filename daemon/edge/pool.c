@@ -175,6 +175,12 @@ static void arm(struct pool *p, int64_t now_ns)
 		tick_arm(p->ticks, &p->tick, now_ns + NS_PER_S);
 }
 
+void pool_close_one(struct pool *p)
+{
+	if (!list_empty(&p->all))
+		close_idle(p, last_of(LIST_ENTRY(list_first(&p->all), struct pool_key, link)));
+}
+
 void pool_put(struct pool *p, struct pool_key *k, struct conn *c)
 {
 	struct conn_place *place = conn_place(c);
@@ -188,7 +194,7 @@ void pool_put(struct pool *p, struct pool_key *k, struct conn *c)
 	if (k->n_idle >= p->limits.per_key)
 		close_idle(p, last_of(k));
 	if (p->n_idle >= p->limits.total)
-		close_idle(p, last_of(LIST_ENTRY(list_first(&p->all), struct pool_key, link)));
+		pool_close_one(p);
 	place->key = k;
 	list_push_front(&k->idle, &place->link);
 	if (k->n_idle++ == 0)

@@ -42,4 +42,6 @@ void pool_put(struct pool *p, struct pool_key *k, struct conn *c);
 void pool_mark_closed(struct pool *p, struct conn *c);
 void pool_sweep(struct pool *p);
 void pool_close_idle(struct pool *p);
+/* The one used longest ago of the key that got its first longest ago; nothing if none is idle. */
+void pool_close_one(struct pool *p);
 uint32_t pool_idle(const struct pool *p);

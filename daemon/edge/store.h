@@ -262,6 +262,7 @@ struct store_prune_op {
 	int64_t wall_now_ns, wall_opid_before_ns;
 	int64_t default_keep_ns; /* 0 = for ever */
 	uint64_t max_bytes;	 /* 0 = no limit */
+	uint64_t full_bytes;	 /* from now on new work is refused above it; 0 = as before */
 	uint32_t max_rows;
 	bool ret_more; /* there is more to forget: ask again */
 	uint64_t ret_rows;

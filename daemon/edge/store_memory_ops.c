@@ -437,6 +437,8 @@ static enum err do_counter_put(struct mem_store *s, struct store_op *op)
 
 static enum err do_prune(struct mem_store *s, struct store_op *op)
 {
+	if (op->prune.full_bytes != 0)
+		s->base.max_bytes = op->prune.full_bytes;
 	return mem_prune(s, &op->prune);
 }
 

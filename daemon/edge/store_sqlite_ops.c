@@ -542,6 +542,8 @@ static enum err do_counter_put(struct sq_store *s, struct store_op *op)
 
 static enum err do_prune(struct sq_store *s, struct store_op *op)
 {
+	if (op->prune.full_bytes != 0)
+		s->base.max_bytes = op->prune.full_bytes;
 	s->known_job = 0;
 	return sq_prune(s, &op->prune);
 }

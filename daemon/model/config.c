@@ -119,10 +119,8 @@ static void add_name(struct bytes *out, const char *section, const char *name)
 	if (out->n > 0)
 		bytes_add_str(out, ", ");
 	bytes_add_str(out, section);
-	if (name != NULL) {
-		bytes_add_byte(out, '.');
-		bytes_add_str(out, name);
-	}
+	bytes_add_byte(out, '.');
+	bytes_add_str(out, name);
 }
 
 void config_restart_needed(const struct config *now, const struct config *next, struct bytes *out)
@@ -132,8 +130,6 @@ void config_restart_needed(const struct config *now, const struct config *next, 
 		if (r->reload == CONFIG_START && !is_same(now, next, r))
 			add_name(out, r->section, r->field.name);
 	}
-	if (now->shards != next->shards)
-		add_name(out, "shards", NULL);
 }
 
 /* ---- as JSON ---- */
@@ -200,12 +196,12 @@ static void add_lists(struct bytes *out, const struct config *c)
 void config_dump(const struct config *c, struct bytes *out)
 {
 	const char *section = "";
-	bytes_printf(out, "{\"shards\":%lld", (long long)c->shards);
+	bytes_add_byte(out, '{');
 	for (size_t i = 0; i < config_n_rows; i++) {
 		const struct config_row *r = &config_rows[i];
 		bool is_new = strcmp(section, r->section) != 0;
 		if (is_new) {
-			bytes_add_str(out, *section != '\0' ? "},\"" : ",\"");
+			bytes_add_str(out, *section != '\0' ? "},\"" : "\"");
 			bytes_add_str(out, r->section);
 			bytes_add_str(out, "\":{\"");
 		} else {

@@ -31,7 +31,6 @@ struct config {
 #define CONFIG(section, name, type, ...) CONFIG_TYPE_##type section##_##name;
 #include "model/config.def"
 #undef CONFIG
-	int64_t shards;
 	struct rules *rules; /* one reference */
 	struct net_policy *network;
 	const char **unix_sockets; /* globs of paths */

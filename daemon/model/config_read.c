@@ -3,6 +3,7 @@
  */
 #include "base/check.h"
 #include "model/config_fields.h"
+#include "model/proxyurl.h"
 #include "model/special.h"
 #include "proto/jsontree.h"
 
@@ -141,6 +142,16 @@ static enum err read_admins(struct fields_read *rd, const json_t *v, const struc
 	return ERR_OK;
 }
 
+/* One loop serves all; a number that would change nothing is not taken in silence. */
+static enum err read_shards(struct fields_read *rd, const json_t *v, const struct fields_at *at,
+			    void *out)
+{
+	(void)out;
+	if (json_is_integer(v) && json_integer_value(v) == 1)
+		return ERR_OK;
+	return fields_fail(rd, at, NULL, "this version runs one event loop: shards can only be 1");
+}
+
 /* ---- sections ---- */
 
 static const struct {
@@ -190,7 +201,8 @@ static const struct field top_field[] = {
 	SECTION("metrics", "reserved; has no members yet"),
 	F_CUSTOM("admins", struct config, admins, read_admins, NULL, FIELD_OPTIONAL,
 		 "users who see and do all"),
-	F_INT("shards", struct config, shards, 1, 64, FIELD_OPTIONAL, "threads with a loop"),
+	F_CUSTOM("shards", struct config, refs, read_shards, NULL, FIELD_OPTIONAL,
+		 "reserved; can only be 1"),
 	SECTION("jobs", "how many, and how long they are kept"),
 };
 static const struct field_table top_table = FIELD_TABLE("configuration", top_field);
@@ -281,6 +293,31 @@ static enum err take_network(const struct reading *r)
 	return net_policy_new(allow, n_allow, deny, n_deny, &r->c->network, &bad);
 }
 
+static enum err check_user_agent(const struct config *c, struct bytes *why)
+{
+	for (const char *p = c->http_user_agent; *p != '\0'; p++) {
+		if (*p >= ' ' && *p <= '~')
+			continue;
+		bytes_add_str(why, "http.user_agent: a header is printable ASCII");
+		return ERR_INVALID;
+	}
+	return ERR_OK;
+}
+
+static enum err check_proxy(const struct config *c, struct bytes *why)
+{
+	struct proxyurl proxy;
+	const char *what;
+	if (*c->http_proxy == '\0')
+		return ERR_OK;
+	enum err e = proxyurl_parse(slice_of(c->http_proxy), &proxy, &what);
+	if (e == ERR_OK)
+		proxyurl_fini(&proxy);
+	else if (e == ERR_INVALID)
+		bytes_printf(why, "http.proxy: %s", what);
+	return e;
+}
+
 /* What only all files together can say. */
 static enum err finish(struct reading *r, struct bytes *why)
 {
@@ -294,6 +331,10 @@ static enum err finish(struct reading *r, struct bytes *why)
 		e = take_texts(r->unix_sockets, &r->c->unix_sockets, &r->c->n_unix_sockets);
 	if (e == ERR_OK)
 		e = take_texts(r->programs, &r->c->programs, &r->c->n_programs);
+	if (e == ERR_OK)
+		e = check_proxy(r->c, why);
+	if (e == ERR_OK)
+		e = check_user_agent(r->c, why);
 	return e != ERR_OK ? e : take_network(r);
 }
 
@@ -303,7 +344,6 @@ static enum err begin(struct reading *r)
 	if (r->c == NULL)
 		return ERR_NOMEM;
 	r->c->refs = 1;
-	r->c->shards = 1;
 	r->c->keep = json_array();
 	r->allow = json_array();
 	r->deny = json_array();

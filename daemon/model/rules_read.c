@@ -280,9 +280,10 @@ static enum err read_key(struct reading *g, const struct fields_at *at, const ch
 			 struct rule *rule)
 {
 	rule->key = slice_of(key);
-	if (strncmp(key, "origin:", 7) == 0 || strncmp(key, "job:", 4) == 0)
+	if (strncmp(key, "origin:", 7) == 0 || strncmp(key, "job:", 4) == 0 ||
+	    strncmp(key, "daemon:", 7) == 0)
 		return fields_fail(&g->rd, at, "key",
-				   "origin: and job: are names of the daemon's own");
+				   "origin:, job: and daemon: are names of the daemon's own");
 	for (size_t i = 0; i < rule->key.n;) {
 		if ((unsigned char)key[i] <= ' ' || key[i] == 0x7f)
 			return fields_fail(&g->rd, at, "key", "a key holds no blanks or controls");

@@ -223,8 +223,10 @@ static void reply_far(act_shard *sh, struct proxy *p, enum wire kind, const act_
 	act_msg copy = *m;
 	copy.token = p->remote;
 	uint64_t remote = p->remote;
+	act_msg *cell = p->gone;
+	p->gone = NULL;
 	proxy_free(sh, p);
-	rt_mesh_must_send(sh, kind, remote, &copy);
+	rt_mesh_must_send(sh, kind, remote, &copy, cell);
 }
 
 /* Takes over the payload of m, not the cell. */
@@ -340,8 +342,7 @@ bool rt_ask_abandon_reply(act_shard *sh, struct task *t)
 	} else if (rt_id_shard(target) == sh->no) {
 		tell_gone(sh, cell, target, token);
 	} else {
-		rt_mesh_must_send(sh, WIRE_GONE, target, &(act_msg){.token = token});
-		rt_cell_free(sh, cell);
+		rt_mesh_must_send(sh, WIRE_GONE, target, &(act_msg){.token = token}, cell);
 	}
 	return true;
 }
@@ -427,8 +428,9 @@ void rt_ask_from_far(act_shard *sh, act_id to, act_msg *m)
 		return;
 	COUNT(sh, dead, 1);
 	act_msg told = {.type = (uint32_t)rc, .token = m->token};
-	rt_mesh_must_send(sh, WIRE_REPLY_ERROR, m->token, &told);
-	rt_msg_free(sh, m);
+	if ((m->flags & ACT_MSG_OWNED) != 0 && m->buf.dtor != NULL)
+		m->buf.dtor(m->buf.ptr);
+	rt_mesh_must_send(sh, WIRE_REPLY_ERROR, told.token, &told, m);
 }
 
 void rt_ask_reply_from_far(act_shard *sh, const act_msg *m)

@@ -408,8 +408,10 @@ enum wire {
 };
 /* Copies m out; its payload moves, the cell stays the caller's. False: no room now. */
 bool rt_mesh_send(act_shard *sh, enum wire kind, act_id to, const act_msg *m);
-/* The same, must be delivered: kept aside when there is no room. */
-void rt_mesh_must_send(act_shard *sh, enum wire kind, act_id to, const act_msg *m);
+/* The same, must be delivered: kept aside when there is no room, in `cell`, which was reserved with
+ * the obligation (m itself will do) and is the callee's from now on. NULL: nobody could reserve
+ * one; it is taken past the limit of cells then. */
+void rt_mesh_must_send(act_shard *sh, enum wire kind, act_id to, const act_msg *m, act_msg *cell);
 /* Whether the id's shard exists. */
 bool rt_mesh_has(const act_shard *sh, act_id id);
 bool rt_mesh_take(act_shard *sh);

@@ -290,8 +290,8 @@ void act_deliver_local(act_shard *sh, act_id to, act_msg *m)
 		return;
 	}
 	if (a == NULL && rt_mesh_has(sh, to)) {
-		rt_mesh_must_send(sh, WIRE_DELIVER, to, m);
-		rt_cell_free(sh, m);
+		m->token = 0;
+		rt_mesh_must_send(sh, WIRE_DELIVER, to, m, m);
 		return;
 	}
 	COUNT(sh, dead, 1);

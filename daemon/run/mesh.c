@@ -12,20 +12,14 @@
 
 enum { LANE_CELLS = 1024, TAKE_AT_ONCE = 256, KIND_SHIFT = 8, KIND_MASK = 0x0f };
 
-/* What must be delivered and found no room. */
-struct aside {
-	struct aside *next;
-	act_msg m; /* as in a lane's cell */
-};
-
 struct lane {
 	_Alignas(64) uint32_t head; /* the consumer's */
 	_Alignas(64) uint32_t tail; /* published by the producer */
 	uint32_t is_waited_for;	    /* the producer wants to hear of room */
 	_Alignas(64) uint32_t next; /* the producer's own */
 	uint32_t seen_head;
-	struct aside *aside, *aside_last;
-	struct link waiters; /* tasks by wait */
+	act_msg *aside, *aside_last; /* what must be delivered and found no room */
+	struct link waiters;	     /* tasks by wait */
 	_Alignas(64) act_msg cell[LANE_CELLS];
 };
 
@@ -95,10 +89,9 @@ void rt_mesh_detach(act_mesh *mesh, act_shard *sh)
 	for (unsigned to = 0; to < mesh->n; to++) {
 		struct lane *l = lane_to(sh, (uint8_t)to);
 		while (l->aside != NULL) {
-			struct aside *a = l->aside;
+			act_msg *a = l->aside;
 			l->aside = a->next;
-			drop_payload(&a->m);
-			free(a);
+			rt_msg_free(sh, a);
 		}
 	}
 	__atomic_store_n(&mesh->shard[sh->no], NULL, __ATOMIC_SEQ_CST);
@@ -136,36 +129,66 @@ bool rt_mesh_send(act_shard *sh, enum wire kind, act_id to, const act_msg *m)
 	return true;
 }
 
-void rt_mesh_must_send(act_shard *sh, enum wire kind, act_id to, const act_msg *m)
+static enum wire kind_of(const act_msg *c)
 {
-	if (!rt_mesh_has(sh, to)) {
+	return (enum wire)(c->flags >> KIND_SHIFT & KIND_MASK);
+}
+
+/* Where a message kept aside has its receiver, its link being in use: replies go to their token,
+ * what has a payload has no token, and the others have no payload. */
+static uint64_t *place_of_receiver(act_msg *c)
+{
+	switch (kind_of(c)) {
+	case WIRE_DELIVER:
+	case WIRE_REPLY:
+	case WIRE_REPLY_ERROR:
+		return &c->token;
+	default:
+		return &c->word[0];
+	}
+}
+
+static void keep_aside(struct lane *l, enum wire kind, act_id to, const act_msg *m, act_msg *cell)
+{
+	address(cell, kind, to, m);
+	*place_of_receiver(cell) = to;
+	cell->next = NULL;
+	if (l->aside == NULL)
+		l->aside = cell;
+	else
+		l->aside_last->next = cell;
+	l->aside_last = cell;
+}
+
+void rt_mesh_must_send(act_shard *sh, enum wire kind, act_id to, const act_msg *m, act_msg *cell)
+{
+	bool is_there = rt_mesh_has(sh, to);
+	if (!is_there)
 		drop_payload(m);
+	if (!is_there || rt_mesh_send(sh, kind, to, m)) {
+		if (cell != NULL)
+			rt_cell_free(sh, cell);
 		return;
 	}
-	if (rt_mesh_send(sh, kind, to, m))
-		return;
-	struct lane *l = lane_to(sh, rt_id_shard(to));
-	struct aside *a = malloc(sizeof(*a));
-	CHECK(a != NULL);
-	a->next = NULL;
-	address(&a->m, kind, to, m);
-	if (l->aside == NULL)
-		l->aside = a;
-	else
-		l->aside_last->next = a;
-	l->aside_last = a;
+	if (cell == NULL)
+		cell = rt_slab_take_past_limit(&sh->cells);
+	CHECK(cell != NULL);
+	keep_aside(lane_to(sh, rt_id_shard(to)), kind, to, m, cell);
 	COUNT(sh, remote, 1);
 }
 
 /* ---- the producer's end of turn ---- */
 
-static void move_aside(struct lane *l)
+static void move_aside(act_shard *sh, struct lane *l)
 {
 	while (l->aside != NULL && has_room(l)) {
-		struct aside *a = l->aside;
+		act_msg *a = l->aside;
 		l->aside = a->next;
-		l->cell[l->next++ % LANE_CELLS] = a->m;
-		free(a);
+		a->next = (act_msg *)(uintptr_t)*place_of_receiver(a);
+		if (kind_of(a) == WIRE_DELIVER)
+			a->token = 0;
+		l->cell[l->next++ % LANE_CELLS] = *a;
+		rt_cell_free(sh, a);
 	}
 }
 
@@ -186,7 +209,7 @@ static void let_waiters_go(act_shard *sh, struct lane *l)
 static void ask_for_room(act_shard *sh, struct lane *l)
 {
 	for (;;) {
-		move_aside(l);
+		move_aside(sh, l);
 		let_waiters_go(sh, l);
 		if (l->aside == NULL && list_empty(&l->waiters))
 			return;
@@ -260,7 +283,7 @@ static void take_ask(act_shard *sh, act_id to, const act_msg *m)
 	if (cell == NULL) {
 		COUNT(sh, dead, 1);
 		act_msg told = {.type = (uint32_t)ACT_ENOMEM, .token = m->token};
-		rt_mesh_must_send(sh, WIRE_REPLY_ERROR, m->token, &told);
+		rt_mesh_must_send(sh, WIRE_REPLY_ERROR, m->token, &told, NULL);
 		drop_payload(m);
 		return;
 	}
@@ -290,7 +313,7 @@ static void take_signal(act_shard *sh, enum wire kind, act_id to, const act_msg 
 
 static void take_one(act_shard *sh, const act_msg *c)
 {
-	enum wire kind = (enum wire)(c->flags >> KIND_SHIFT & KIND_MASK);
+	enum wire kind = kind_of(c);
 	act_id to = (uintptr_t)c->next;
 	act_msg m = *c;
 	m.flags &= ACT_MSG_OWNED;

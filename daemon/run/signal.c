@@ -63,7 +63,7 @@ static void far_signal(act_shard *sh, enum wire kind, act_id id, int why)
 	if (!rt_mesh_has(sh, id))
 		return;
 	act_msg m = {.from = act_whoami(&sh->self), .type = (uint32_t)why};
-	rt_mesh_must_send(sh, kind, id, &m);
+	rt_mesh_must_send(sh, kind, id, &m, NULL);
 }
 
 void rt_cancel_actor(act_shard *sh, struct actor *a, int why)
@@ -171,8 +171,7 @@ static struct sysnode *promise(act_shard *sh, struct link *watchers, struct link
 static void fire_far(act_shard *sh, struct sysnode *n, int rc)
 {
 	act_msg m = {.from = n->from, .type = (uint32_t)rc, .token = n->ref};
-	rt_mesh_must_send(sh, WIRE_DOWN, n->to, &m);
-	rt_cell_free(sh, n);
+	rt_mesh_must_send(sh, WIRE_DOWN, n->to, &m, (act_msg *)(void *)n);
 }
 
 static void fire(act_shard *sh, struct sysnode *n, int rc, act_err *err)
@@ -216,10 +215,19 @@ void rt_sys_forget(act_shard *sh, struct more *more)
 	}
 }
 
+/* The node that will tell of the end waits here, and one for the way there. */
 static int monitor_far(act_shard *sh, struct actor *me, act_id target, uint64_t ref)
 {
 	act_msg m = {.from = rt_id(sh, me), .token = ref};
-	rt_mesh_must_send(sh, WIRE_MONITOR, target, &m);
+	struct more *mine = rt_actor_more(sh, me);
+	act_msg *cell = mine != NULL ? rt_cell(sh) : NULL;
+	struct sysnode like = {.kind = ACT_SIG_DOWN, .to = m.from, .from = target, .ref = ref};
+	if (cell == NULL || promise(sh, NULL, &mine->mine, like) == NULL) {
+		if (cell != NULL)
+			rt_cell_free(sh, cell);
+		return ACT_ENOMEM;
+	}
+	rt_mesh_must_send(sh, WIRE_MONITOR, target, &m, cell);
 	return ACT_OK;
 }
 
@@ -255,8 +263,7 @@ void act_demonitor(act_self *self, act_id target, uint64_t ref)
 		return;
 	if (rt_mesh_has(sh, target)) {
 		act_msg m = {.from = act_whoami(self), .token = ref};
-		rt_mesh_must_send(sh, WIRE_DEMONITOR, target, &m);
-		return;
+		rt_mesh_must_send(sh, WIRE_DEMONITOR, target, &m, NULL);
 	}
 	if (self->a->more == NULL)
 		return;
@@ -369,7 +376,7 @@ void rt_sys_monitor_from_far(act_shard *sh, act_id target, act_id watcher, uint6
 		return;
 	int rc = a == NULL ? ACT_EDEAD : ACT_ENOMEM;
 	act_msg m = {.from = target, .type = (uint32_t)rc, .token = ref};
-	rt_mesh_must_send(sh, WIRE_DOWN, watcher, &m);
+	rt_mesh_must_send(sh, WIRE_DOWN, watcher, &m, NULL);
 }
 
 void rt_sys_demonitor_from_far(act_shard *sh, act_id target, act_id watcher, uint64_t ref)
@@ -386,11 +393,19 @@ void rt_sys_demonitor_from_far(act_shard *sh, act_id target, act_id watcher, uin
 	}
 }
 
+/* None of its nodes: it has dropped the monitor since, or is gone. */
 void rt_sys_down_from_far(act_shard *sh, act_id to, const act_msg *m)
 {
-	struct sysnode like = {
-		.kind = ACT_SIG_DOWN, .rc = (int)m->type, .from = m->from, .ref = m->token};
-	struct sysnode *n = promise(sh, NULL, NULL, like);
-	CHECK(n != NULL);
-	rt_sys_deliver(sh, n, rt_find(sh, to), NULL);
+	struct actor *a = rt_find(sh, to);
+	if (a == NULL || a->more == NULL)
+		return;
+	LIST_EACH (l, &a->more->mine) {
+		struct sysnode *n = LIST_ENTRY(l, struct sysnode, mine);
+		if (n->kind != ACT_SIG_DOWN || n->from != m->from || n->ref != m->token)
+			continue;
+		list_remove(&n->mine);
+		n->rc = (int)m->type;
+		rt_sys_deliver(sh, n, a, NULL);
+		return;
+	}
 }

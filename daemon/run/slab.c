@@ -83,6 +83,15 @@ bool rt_slab_grow(struct slab *s)
 	return true;
 }
 
+void *rt_slab_take_past_limit(struct slab *s)
+{
+	size_t limit = s->max_cells;
+	s->max_cells = 0;
+	void *p = rt_slab_take(s);
+	s->max_cells = limit;
+	return p;
+}
+
 void rt_slab_set_init(struct slab_set *set)
 {
 	for (size_t i = 0; i < SLAB_CLASSES; i++)

@@ -48,6 +48,9 @@ void rt_slab_fini(struct slab *s);
 /* Makes cells free; false without memory or at the limit. */
 bool rt_slab_grow(struct slab *s);
 
+/* Past the limit of cells; NULL: no memory. */
+void *rt_slab_take_past_limit(struct slab *s);
+
 static inline void *rt_slab_take(struct slab *s)
 {
 	if (__builtin_expect(s->n_free == 0, 0) && !rt_slab_grow(s))

@@ -272,7 +272,7 @@ static inline void job_world_begin(struct job_world *jw)
 		.memory = store_actor_spawn(jw->w.root, &mo),
 		.hosts = &jw->hosts,
 		.clock = &jw->w.fake.clock,
-		.active_jobs = jw->peers.active_jobs,
+		.config = jw->peers.config,
 	};
 	struct limiter_opts lo = {.clock = &jw->w.fake.clock, .boot_id = 1};
 	jw->peers.limiter = limiter_spawn(jw->w.root, &lo);

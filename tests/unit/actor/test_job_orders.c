@@ -1,4 +1,5 @@
 /* Promises to those who watch and steer a job: pages of results, cancel, pause, order, feeding. */
+#include "model/config.h"
 #include "tests/unit/actor/job_world.h"
 
 #define H "http://a.example"
@@ -286,9 +287,16 @@ START_TEST(an_unread_volatile_job_launches_nothing_beyond_its_bytes)
 }
 END_TEST
 
+static const struct config *one_at_a_time(void *ctx)
+{
+	static const struct config c = {.jobs_active = 1, .jobs_queued = 100, .http_user_agent = ""};
+	(void)ctx;
+	return &c;
+}
+
 START_TEST(no_more_jobs_run_than_are_admitted_and_the_important_go_first)
 {
-	struct job_world jw = {.peers.active_jobs = 1};
+	struct job_world jw = {.peers.config = one_at_a_time};
 	struct store_options o = {.kind = STORE_MEMORY};
 	ck_assert_int_eq(store_open(&o, &jw.durable), ERR_OK);
 	ck_assert_int_eq(store_open(&o, &jw.memory), ERR_OK);

@@ -40,7 +40,6 @@ START_TEST(nothing_gives_the_defaults)
 {
 	struct config *c = read_two(NULL, NULL);
 	ck_assert_ptr_nonnull(c);
-	ck_assert_int_eq(c->shards, 1);
 	ck_assert_int_eq(c->jobs_active, 256);
 	ck_assert_int_eq(c->jobs_keep, 86400000);
 	ck_assert_int_eq(c->store_max_bytes, 10LL << 30);
@@ -60,12 +59,11 @@ START_TEST(later_files_replace_values_and_lengthen_lists)
 			 "\"network\":{\"deny\":[\"special\"],\"unix_sockets\":[\"/run/a/*\"]}}",
 			 "{\"jobs\":{\"active\":20},\"admins\":[7],\"log\":{\"level\":\"debug\"},"
 			 "\"limits\":[{\"key\":\"b\",\"concurrency\":2}],"
-			 "\"network\":{\"allow\":[\"10.1.0.0/16\"]},\"shards\":4}");
+			 "\"network\":{\"allow\":[\"10.1.0.0/16\"]},\"shards\":1}");
 	ck_assert_msg(c != NULL, "%s", bytes_cstr(&why));
 	ck_assert_int_eq(c->jobs_active, 20);
 	ck_assert_int_eq(c->jobs_keep, 3600000);
 	ck_assert_int_eq(c->log_level, LOG_LEVEL_DEBUG);
-	ck_assert_int_eq(c->shards, 4);
 	ck_assert(config_is_admin(c, 1001) && config_is_admin(c, 7) && !config_is_admin(c, 8));
 	ck_assert_uint_eq(rules_count(c->rules), 2);
 	ck_assert(allows(c, "10.1.2.3") && !allows(c, "10.2.2.3") && allows(c, "8.8.8.8"));
@@ -93,7 +91,9 @@ static const struct {
 	{"{\"admins\":[\"eve\"]}", NULL, {"eve", "/admins/0", ""}},
 	{"{\"exec\":{\"programs\":[\"jq\"]}}", NULL, {"full path", "", ""}},
 	{"{\"metrics\":{\"x\":1}}", NULL, {"unknown", "x", ""}},
-	{"{\"shards\":0}", NULL, {"shards", "", ""}},
+	{"{\"shards\":2}", NULL, {"/shards", "one event loop", ""}},
+	{"{\"http\":{\"proxy\":\"https://x:1\"}}", NULL, {"http.proxy", "socks5://", ""}},
+	{"{\"http\":{\"user_agent\":\"a\\nb\"}}", NULL, {"http.user_agent", "", ""}},
 	{"{\"shards\":1,}", NULL, {"a.json: line 1, column", "", ""}},
 	{"{\"shards\":1,\"shards\":1}", NULL, {"a.json", "shards", ""}},
 	{"[]", NULL, {"a.json", "", ""}},
@@ -112,12 +112,12 @@ END_TEST
 START_TEST(what_needs_a_restart_is_named)
 {
 	struct config *a = read_two("{\"http\":{\"connections\":10}}", NULL);
-	struct config *b = read_two("{\"shards\":2,\"jobs\":{\"active\":3}}", NULL);
+	struct config *b = read_two("{\"jobs\":{\"active\":3}}", NULL);
 	struct bytes names = {0};
 	config_restart_needed(a, a, &names);
 	ck_assert_uint_eq(names.n, 0);
 	config_restart_needed(a, b, &names);
-	ck_assert_str_eq(bytes_cstr(&names), "http.connections, shards");
+	ck_assert_str_eq(bytes_cstr(&names), "http.connections");
 	bytes_fini(&names);
 	config_unref(a);
 	config_unref(b);
