@@ -67,14 +67,17 @@ static struct sockaddr_un address_of(const char *path)
 	return a;
 }
 
-static void write_all(int fd, const char *p, size_t n)
+/* False: the peer has gone. */
+static bool write_all(int fd, const char *p, size_t n)
 {
 	while (n > 0) {
-		ssize_t put = write(fd, p, n);
-		CHECK(put > 0);
+		ssize_t put = send(fd, p, n, MSG_NOSIGNAL);
+		if (put <= 0)
+			return false;
 		p += put;
 		n -= (size_t)put;
 	}
+	return true;
 }
 
 /* Appends `count` requests to b. */
@@ -125,7 +128,7 @@ static struct conn *dial(const char *path)
 		perror(path);
 		exit(1);
 	}
-	write_all(c->fd, hello_req, sizeof(hello_req));
+	CHECK(write_all(c->fd, hello_req, sizeof(hello_req)));
 	CHECK(read(c->fd, hello, sizeof(hello)) == sizeof(hello));
 	return c;
 }
@@ -142,7 +145,7 @@ static int client(const char *path, int conns, int outstanding, double seconds)
 		epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &ev);
 		bytes_clear(&b);
 		add_requests(&b, &next_id, outstanding / conns, ping);
-		write_all(c->fd, b.p, b.n);
+		CHECK(write_all(c->fd, b.p, b.n));
 	}
 	double began = now_s(), end = began + seconds;
 	while (now_s() < end) {
@@ -155,7 +158,7 @@ static int client(const char *path, int conns, int outstanding, double seconds)
 			done += (uint64_t)frames;
 			bytes_clear(&b);
 			add_requests(&b, &next_id, frames, ping);
-			write_all(c->fd, b.p, b.n);
+			CHECK(write_all(c->fd, b.p, b.n));
 		}
 	}
 	printf("%.0f\n", (double)done / (now_s() - began));
@@ -173,7 +176,8 @@ static bool echo(struct conn *c)
 	if (!c->is_greeted) {
 		if (c->n < sizeof(hello_req))
 			return true;
-		write_all(c->fd, hello_rep, sizeof(hello_rep));
+		if (!write_all(c->fd, hello_rep, sizeof(hello_rep)))
+			return false;
 		c->is_greeted = true;
 		at = sizeof(hello_req);
 	}
@@ -185,7 +189,8 @@ static bool echo(struct conn *c)
 			break;
 		at += HEAD_BYTES + len;
 	}
-	write_all(c->fd, c->buf + first, at - first);
+	if (!write_all(c->fd, c->buf + first, at - first))
+		return false;
 	memmove(c->buf, c->buf + at, c->n - at);
 	c->n -= at;
 	return true;
