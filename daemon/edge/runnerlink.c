@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -117,8 +118,11 @@ static void pause_ms(struct event *e, int ms)
 
 static void close_io(struct runnerlink *rl)
 {
-	if (rl->io != NULL)
+	if (rl->io != NULL) {
+		/* It is closed in a later turn of the loop, which may not come any more. */
+		shutdown(bufferevent_getfd(rl->io), SHUT_RDWR);
 		bufferevent_free(rl->io);
+	}
 	rl->io = NULL;
 	rl->is_greeted = false;
 }
