@@ -50,7 +50,7 @@ enum err proxyurl_parse(struct slice text, struct proxyurl *ret, const char **wh
 	*ret = (struct proxyurl){.is_socks = i < N_SCHEMES && schemes[i].is_socks};
 	if (i < N_SCHEMES)
 		rest = (struct slice){text.p + strlen(schemes[i].scheme),
-				       text.n - strlen(schemes[i].scheme)};
+				      text.n - strlen(schemes[i].scheme)};
 	else if (memmem(text.p, text.n, "://", 3) != NULL)
 		return ERR_INVALID;
 	enum err e = parse_as("http://", rest, &ret->url, why);

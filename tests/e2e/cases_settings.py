@@ -7,7 +7,8 @@ import subprocess
 import threading
 import time
 
-from harness import BUILD, Daemon, Raw, RpcError, Web, case, muster, read_head, wait_until
+from harness import (BUILD, Daemon, Raw, RpcError, Web, case, muster, read_head, sqlite,
+                     wait_until)
 
 NOBODY = 65534
 
@@ -26,7 +27,7 @@ def header(hit, name):
 
 def submit(d, run, **more):
     with d.rpc() as rpc:
-        return rpc.call("job.submit", {"job": dict({"run": run}, **more)})["job"]
+        return rpc.call("job.submit", {"spec": dict({"run": run}, **more)})["job"]
 
 
 def check(config):
@@ -89,27 +90,28 @@ def what_the_configuration_cannot_make_real_is_refused_by_name():
 
 @case
 def no_more_connections_are_open_than_configured():
-    open_now, most, lock = set(), [0], threading.Lock()
+    opened, asked, most, lock = [0], [0], [0, 0], threading.Lock()
+
+    def count(what, n, by):
+        with lock:
+            what[0] += by
+            most[n] = max(most[n], what[0])
 
     def serve(conn, _):
-        with lock:
-            open_now.add(conn)
-            most[0] = max(most[0], len(open_now))
-        try:
-            while read_head(conn):
-                time.sleep(0.02)
-                conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        except OSError:
-            pass
-        finally:
-            with lock:
-                open_now.discard(conn)
+        count(opened, 0, 1)
+        while read_head(conn):
+            count(asked, 1, 1)
+            time.sleep(0.02)
+            count(asked, 1, -1)
+            conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        count(opened, 0, -1)
     servers = [Raw(serve) for _ in range(4)]
     d = Daemon({"http": {"connections": 5}})
-    urls = [f"http://127.0.0.1:{servers[i % 4].port}/{i}" for i in range(80)]
+    urls = [f"{servers[i % 4].url}/{i}" for i in range(80)]
     r = muster(d, "fetch", "-c", "80", *urls)
     assert r.status == 0 and len(r.lines) == 80, r.err
-    assert 2 <= most[0] <= 6, most  # one may be closing while the next opens
+    assert 4 <= most[1] <= 5, most
+    assert most[0] <= 9, f"{most}: a thread of each server may still have to notice a close"
 
 
 @case
@@ -150,10 +152,10 @@ def bound_of_expansion_is_the_configured_one():
     bomb = gzip.compress(b"\0" * (8 << 20))
     w = Web(lambda hit: (200, [("Content-Encoding", "gzip")], bomb))
     d = Daemon({"http": {"decoded_per_wire": 10}})
-    r = muster(d, "fetch", "--compressed", "-o", "out", w.url)
+    r = muster(d, "fetch", "-o", "out", w.url)
     assert "body.too_large" in r.out + r.err, (r.out, r.err)
     reload(d, {"http": {"decoded_per_wire": 100000}})
-    r = muster(d, "fetch", "--compressed", "-o", "out", w.url)
+    r = muster(d, "fetch", "-o", "out", w.url)
     assert r.status == 0 and os.path.getsize("out") == 8 << 20, (r.out, r.err)
 
 
@@ -165,16 +167,11 @@ def log_level_counts_from_the_first_line_and_after_a_reload():
     os.kill(d.process.pid, signal.SIGHUP)
     wait_until("a line of level info", lambda: "reloaded" in d.logged())
     d.configure({"log": {"level": "error"}})
-    lines = d.logged().count("reloaded")
-    os.kill(d.process.pid, signal.SIGHUP)
     with d.rpc() as rpc:
-        wait_until("silence", lambda: _level(rpc) == "error")
-    assert d.logged().count("reloaded") == lines, "that line is info, too"
-
-
-def _level(rpc):
-    stats = json.dumps(rpc.call("daemon.info"))
-    return "error" if '"level": "error"' in stats else stats
+        rpc.call("daemon.reload")
+        lines = d.logged()
+        rpc.call("job.wait", {"job": submit(d, {"emit": 1}), "wait_ms": 10000})
+    assert d.logged() == lines, "the states of jobs are of level info"
 
 
 @case
@@ -207,16 +204,6 @@ def jobs_queued_bounds_what_waits_and_a_reload_takes_more():
     submit(d, {"sleep": "60s"})
 
 
-def _is_gone(d, job):
-    with d.rpc() as rpc:
-        try:
-            rpc.call("job.get", {"job": job})
-            return False
-        except RpcError as e:
-            assert e.kind == "not_found", e
-            return True
-
-
 @case
 def an_ended_job_is_kept_as_long_as_configured():
     d = Daemon({"jobs": {"keep": "1h"}})
@@ -224,9 +211,9 @@ def an_ended_job_is_kept_as_long_as_configured():
     with d.rpc() as rpc:
         rpc.call("job.wait", {"job": job, "wait_ms": 10000})
     time.sleep(1.2)
-    assert not _is_gone(d, job)
+    assert sqlite(d, "select count(*) from job") == [["1"]]
     reload(d, {"jobs": {"keep": "1s"}})
-    wait_until("it to be forgotten", lambda: _is_gone(d, job), 15)
+    wait_until("it to be forgotten", lambda: sqlite(d, "select count(*) from job") == [["0"]])
 
 
 @case

@@ -35,8 +35,12 @@ START_TEST(a_proxy_is_read_with_the_port_of_its_scheme)
 }
 END_TEST
 
-static const char *const bad[] = {"https://proxy.example", "socks4://proxy.example", "http://",
-				  "ftp://x", "http://a b:1", ""};
+static const char *const bad[] = {"https://proxy.example",
+				  "socks4://proxy.example",
+				  "http://",
+				  "ftp://x",
+				  "http://a b:1",
+				  ""};
 
 START_TEST(what_is_no_proxy_is_refused_with_a_sentence)
 {
