@@ -334,7 +334,7 @@ struct act_shard {
 	struct runq lo, hi;
 	struct slab cells, mores, scopes, groups;
 	struct slab_set blocks;
-	int64_t now_ns;
+	int64_t now_ns, trimmed_ns;
 	uint64_t live;
 	uint64_t next_serial;
 	uint32_t next_seq;

@@ -15,6 +15,7 @@ enum {
 	HUGE_AFTER = 2 << 20, /* bytes of headers on small pages first */
 };
 #define TURN_NS	      50000
+#define TRIM_EVERY_NS NS_PER_S
 #define SLOW_NS	      (100 * NS_PER_MS)
 #define WAIT_LIMIT_NS (30 * NS_PER_S)
 #define CELLS_DEFAULT (16ULL << 20)
@@ -160,14 +161,27 @@ static bool is_asked_to_stop(const act_shard *sh)
 	return __atomic_load_n(&sh->is_asked_to_stop, __ATOMIC_SEQ_CST) != 0;
 }
 
+/* Cells of scopes and groups stay: references to closed ones look at them. */
+static void trim(act_shard *sh)
+{
+	if (sh->now_ns - sh->trimmed_ns < TRIM_EVERY_NS)
+		return;
+	sh->trimmed_ns = sh->now_ns;
+	rt_slab_trim(&sh->cells);
+	rt_slab_trim(&sh->mores);
+	rt_slab_set_trim(&sh->blocks);
+}
+
 /* Producers publish, then look at is_sleeping; the shard sets it, then looks at what they publish.
  */
 static void sleep_until_news(act_shard *sh)
 {
 	__atomic_store_n(&sh->is_sleeping, 1, __ATOMIC_SEQ_CST);
 	bool stay = has_news(sh) || is_asked_to_stop(sh);
-	if (!stay)
+	if (!stay) {
 		COUNT(sh, sleeps, 1);
+		trim(sh);
+	}
 	poll_loop(sh, stay ? 0 : sleep_ns(sh));
 	__atomic_store_n(&sh->is_sleeping, 0, __ATOMIC_SEQ_CST);
 }

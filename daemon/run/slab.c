@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { CHUNK_FIRST = 8 * 1024, CHUNK_HUGE = 2 * 1024 * 1024 };
+enum { CHUNK_FIRST = 8 * 1024, CHUNK_HUGE = 2 * 1024 * 1024, TRIM_FROM = 8 * 1024 * 1024 };
 
 void rt_slab_init(struct slab *s, size_t cell_bytes, size_t max_cells)
 {
@@ -81,6 +81,124 @@ bool rt_slab_grow(struct slab *s)
 	s->n_cells += n;
 	SLAB_POISON(base, bytes);
 	return true;
+}
+
+/* ---- giving back ---- */
+
+static int by_address(const void *a, const void *b)
+{
+	const struct slab_chunk *const *x = a, *const *y = b;
+	return (*x)->map < (*y)->map ? -1 : (*x)->map > (*y)->map;
+}
+
+/* The chunks of 2 MiB, by address; NULL: none, or no memory. */
+static struct slab_chunk **huge_chunks(const struct slab *s, size_t *ret_n)
+{
+	size_t n = 0;
+	for (struct slab_chunk *c = s->chunk; c != NULL; c = c->next)
+		n += c->map_bytes == CHUNK_HUGE;
+	struct slab_chunk **at = n > 0 ? malloc(n * sizeof(*at)) : NULL;
+	if (at == NULL)
+		return NULL;
+	*ret_n = n;
+	n = 0;
+	for (struct slab_chunk *c = s->chunk; c != NULL; c = c->next) {
+		c->n_free = 0;
+		if (c->map_bytes == CHUNK_HUGE)
+			at[n++] = c;
+	}
+	qsort(at, n, sizeof(struct slab_chunk *), by_address);
+	return at;
+}
+
+static struct slab_chunk *chunk_of(struct slab_chunk *const *at, size_t n, const void *cell)
+{
+	void *base = (void *)((uintptr_t)cell & ~(uintptr_t)(CHUNK_HUGE - 1));
+	size_t low = 0;
+	while (n > 0) {
+		size_t half = n / 2;
+		if (at[low + half]->map == base)
+			return at[low + half];
+		if (at[low + half]->map < base) {
+			low += half + 1;
+			n -= half + 1;
+		} else {
+			n = half;
+		}
+	}
+	return NULL;
+}
+
+/* Marks those to go (n_free = SIZE_MAX); how many cells go with them. */
+static size_t choose(const struct slab *s, struct slab_chunk **at, size_t n)
+{
+	size_t per_chunk = CHUNK_HUGE / s->cell_bytes, gone = 0;
+	size_t keep = rt_slab_in_use(s) / 4;
+	for (size_t i = 0; i < n && s->n_free >= gone + per_chunk + keep; i++) {
+		if (at[i]->n_free != per_chunk)
+			continue;
+		at[i]->n_free = SIZE_MAX;
+		gone += per_chunk;
+	}
+	return gone;
+}
+
+static void drop_cells(struct slab *s, struct slab_chunk *const *at, size_t n)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < s->n_free; i++) {
+		const struct slab_chunk *c = chunk_of(at, n, s->free[i]);
+		if (c == NULL || c->n_free != SIZE_MAX)
+			s->free[kept++] = s->free[i];
+	}
+	s->n_cells -= s->n_free - kept;
+	s->n_free = kept;
+}
+
+static void drop_chunks(struct slab *s)
+{
+	struct slab_chunk **place = &s->chunk;
+	while (*place != NULL) {
+		struct slab_chunk *c = *place;
+		if (c->map_bytes != CHUNK_HUGE || c->n_free != SIZE_MAX) {
+			place = &c->next;
+			continue;
+		}
+		*place = c->next;
+		SLAB_UNPOISON(c->map, c->map_bytes);
+		munmap(c->map, c->map_bytes);
+		free(c);
+	}
+}
+
+size_t rt_slab_trim(struct slab *s)
+{
+	size_t n;
+	if (s->n_free * s->cell_bytes < TRIM_FROM || s->n_free / 2 < rt_slab_in_use(s))
+		return 0;
+	struct slab_chunk **at = huge_chunks(s, &n);
+	if (at == NULL)
+		return 0;
+	for (size_t i = 0; i < s->n_free; i++) {
+		struct slab_chunk *c = chunk_of(at, n, s->free[i]);
+		if (c != NULL)
+			c->n_free++;
+	}
+	size_t gone = choose(s, at, n);
+	if (gone > 0) {
+		drop_cells(s, at, n);
+		drop_chunks(s);
+		void **stack = realloc(s->free, s->n_cells * sizeof(*stack));
+		s->free = stack != NULL ? stack : s->free;
+	}
+	free(at);
+	return gone * s->cell_bytes;
+}
+
+void rt_slab_set_trim(struct slab_set *set)
+{
+	for (size_t i = 0; i < SLAB_CLASSES; i++)
+		rt_slab_trim(&set->of[i]);
 }
 
 void *rt_slab_take_past_limit(struct slab *s)

@@ -1,9 +1,10 @@
 /*
- * slab -- cells of one size: chunks that only grow, and a stack of free cells.
+ * slab -- cells of one size: chunks, and a stack of free cells.
  *
  * The stack is an array, not a list through the cells: taking a cold cell then costs no dependent
  * miss. The array always has room for every cell, so giving one back cannot fail.
- * Chunks are aligned to 64 bytes. Threads: one owner. Free cells are poisoned under ASan.
+ * Chunks are aligned to 64 bytes; those of 2 MiB, to that, and go back to the system when they are
+ * empty and much more is free than in use. Threads: one owner. Free cells are poisoned under ASan.
  */
 #pragma once
 
@@ -31,6 +32,7 @@ struct slab_chunk {
 	struct slab_chunk *next;
 	void *map; /* what munmap gets; NULL: free */
 	size_t map_bytes;
+	size_t n_free; /* counted by rt_slab_trim alone */
 };
 
 struct slab {
@@ -45,6 +47,9 @@ struct slab {
 /* cell_bytes: a multiple of 16. */
 void rt_slab_init(struct slab *s, size_t cell_bytes, size_t max_cells);
 void rt_slab_fini(struct slab *s);
+/* Gives empty chunks of 2 MiB back, if over 8 MiB and over two thirds of all cells are free; keeps
+ * a quarter as much free as is in use. O(free cells). Returns the bytes given back. */
+size_t rt_slab_trim(struct slab *s);
 /* Makes cells free; false without memory or at the limit. */
 bool rt_slab_grow(struct slab *s);
 
@@ -88,6 +93,7 @@ struct slab_set {
 
 void rt_slab_set_init(struct slab_set *set);
 void rt_slab_set_fini(struct slab_set *set);
+void rt_slab_set_trim(struct slab_set *set);
 void *rt_block_big(size_t bytes);
 void rt_block_big_free(void *p);
 
