@@ -3,12 +3,19 @@
  */
 #include "client/held.h"
 
-#include <stdio.h>
+#include <string.h>
 
 /* What the limiter calls its reasons, for people. */
 static const char *reason(const char *why)
 {
 	return why[0] != '\0' ? why : "-";
+}
+
+/* Keys of a job itself have made-up names. */
+static const char *key_of(const json_t *row)
+{
+	const char *key = live_text(row, "key");
+	return strncmp(key, "job:", 4) == 0 ? "(its own limit)" : key;
 }
 
 void held_add(json_t *all, const char *job, const json_t *explained)
@@ -26,7 +33,7 @@ static void draw_row(struct frame *f, int width, const json_t *row)
 	char since[LIVE_TEXT], next[LIVE_TEXT] = "-";
 	if (json_object_get(row, "in_ms") != NULL)
 		live_elapsed(next, live_number(row, "in_ms"));
-	frame_cell(f, width, STYLE_WARN, "%s", live_text(row, "key"));
+	frame_cell(f, width, STYLE_WARN, "%s", key_of(row));
 	frame_cell(f, 12, STYLE_PLAIN, "%s", reason(live_text(row, "why")));
 	frame_cell(f, 6, STYLE_PLAIN, "%s", live_text(row, "job"));
 	frame_cell(f, -8, STYLE_PLAIN, "%lld", (long long)live_number(row, "waiting"));
@@ -55,18 +62,4 @@ void held_draw(struct frame *f, const json_t *all, unsigned rows)
 	frame_line(f);
 	for (size_t i = 0; i < n && i < rows - 3; i++)
 		draw_row(f, width, json_array_get(all, i));
-}
-
-void held_name(char *text, size_t size, const json_t *all)
-{
-	const json_t *most = NULL;
-	text[0] = '\0';
-	for (size_t i = 0; i < json_array_size(all); i++) {
-		const json_t *row = json_array_get(all, i);
-		if (most == NULL || live_number(row, "waiting") > live_number(most, "waiting"))
-			most = row;
-	}
-	if (most != NULL)
-		snprintf(text, size, "%s (%s)", live_text(most, "key"),
-			 reason(live_text(most, "why")));
 }

@@ -9,5 +9,3 @@
 void held_add(json_t *all, const char *job, const json_t *explained);
 /* At most so many lines; nothing if nothing is held back. */
 void held_draw(struct frame *f, const json_t *all, unsigned rows);
-/* "local (rate)" of the key where most wait; "" if none. */
-void held_name(char *text, size_t size, const json_t *all);

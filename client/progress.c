@@ -6,6 +6,7 @@
 #include "client/say.h"
 #include "proto/units.h"
 
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -62,7 +63,10 @@ static void add_text(struct progress *p, int64_t now_ms, struct bytes *out)
 	}
 	if (h->waiting != 0)
 		bytes_printf(out, ", %llu waiting", (unsigned long long)h->waiting);
-	if (p->held_by[0] != '\0')
+	/* Keys of a job itself have made-up names. */
+	if (strncmp(p->held_by, "job:", 4) == 0)
+		bytes_add_str(out, " for its own limit");
+	else if (p->held_by[0] != '\0')
 		bytes_printf(out, " for %s", p->held_by);
 }
 
