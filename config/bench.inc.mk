@@ -8,7 +8,7 @@ $(BUILD)/bench-bin/actors: $(call obj,$(wildcard bench/actors/*.c)) $(call floor
 	$(Q)$(call link,$@,$^,)
 $(BUILD)/obj/bench/actors/%.o: CPPFLAGS += -Ibench/actors
 
-.PHONY: bench bench-deps bench-actors bench-%
+.PHONY: bench bench-deps bench-actors bench-budget bench-%
 bench-deps:
 	$(Q)sh config/deps.sh --bench
 bench: bench-deps all $(BENCH_BIN) ## all benchmarks against their peers, as ratios in one run
@@ -16,3 +16,5 @@ bench: bench-deps all $(BENCH_BIN) ## all benchmarks against their peers, as rat
 	  case $$b in */table.py) ;; *) echo "== $$b"; python3 $$b;; esac; done
 bench-actors: bench-deps $(BUILD)/bench-bin/actors ## the actor benchmarks only
 	$(Q)MUSTER_BUILD=$(abspath $(BUILD)) python3 bench/actors.py
+bench-budget: bench-deps all $(BUILD)/bench-bin/exchange_only ## where the CPU of one fetch goes, line by line
+	$(Q)MUSTER_BUILD=$(abspath $(BUILD)) python3 bench/budget.py
