@@ -3,6 +3,7 @@
 #include "job/recall.h"
 #include "job/verb.h"
 #include "job/verb_each.h"
+#include "model/pointer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,15 +101,35 @@ static void shrink(struct result_record *rec)
 	rec->has_headers = false;
 }
 
-static void write_line(struct task *t, struct result_record *rec, enum results_class c)
+/* `"/items/0/id":7`: members of the body that results.select names, behind all others. */
+static void add_pointers(const struct results_spec *s, const json_t *doc, struct bytes *out)
+{
+	for (uint32_t i = 0; i < s->n_pointer; i++) {
+		const json_t *v = pointer_get(doc, s->pointer[i]);
+		char *text = v != NULL ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+		if (text != NULL && out->err == ERR_OK) {
+			out->n--;
+			bytes_add_byte(out, ',');
+			result_add_string(out, s->pointer[i]);
+			bytes_add_byte(out, ':');
+			bytes_add_str(out, text);
+			bytes_add_byte(out, '}');
+		}
+		free(text);
+	}
+}
+
+static void write_line(struct task *t, const struct line_about *about, enum results_class c)
 {
 	struct results *r = t->env->results;
+	struct result_record *rec = about->rec;
 	struct results_line line;
 	for (int tries = 0; tries < 2; tries++) {
 		if (results_begin(r, task_turn(t), &line) != ERR_OK)
 			return;
 		rec->seq = line.seq;
-		result_add(line.out, rec);
+		if (result_add(line.out, rec) == ERR_OK && about->doc != NULL && tries == 0)
+			add_pointers(&t->env->spec->results, about->doc, line.out);
 		if (results_end(r, &line, c) == ERR_OK)
 			return;
 		shrink(rec);
@@ -166,7 +187,7 @@ void line_tell(act_self *self, struct task *t, struct line_about *about,
 	tell_error(t, rec, &error);
 	count(t, c);
 	if (is_wanted(t, about))
-		write_line(t, rec, c);
+		write_line(t, about, c);
 	else
 		results_count(t->env->results, c);
 	if (about->is_value)

@@ -12,7 +12,7 @@
 #define FINALLY_NS (10 * NS_PER_S)
 
 struct mods {
-	act_co when_co, finally_co, catch_co, timeout_co, retry_co;
+	act_co when_co, finally_co, catch_co, timeout_co, retry_co, with_co;
 	int rc;
 	act_scope *timeout, *shield;
 	int64_t timeout_ms;
@@ -26,19 +26,39 @@ struct mods {
 	struct failure *rest;	 /* what no clause has taken yet */
 	struct failure *joined;	 /* what handlers failed with */
 	struct names names;	 /* error or outcome */
-	struct task *sub;	 /* handler or `finally` */
+	struct task *sub;	 /* handler, `finally`, enter or exit */
+	uint32_t n_entered;
+	struct names *entered; /* of each entry of `with`: what `as` means */
+	const struct names *outside;
 };
 
 bool mods_has(const struct node *n)
 {
 	return n->when != NULL || n->finally != NULL || n->n_catch > 0 || n->has_timeout ||
-	       n->n_with > 0 || (n->retry != NULL && n->verb != VERB_FETCH);
+	       n->n_with > 0 || (n->retry != NULL && !verb_retries_itself(n->verb));
 }
 
 bool mods_refuse(const struct node *n, const char **ret_name)
 {
-	*ret_name = "with";
-	return n->n_with > 0;
+	static const char *const name[] = {
+		[WITH_LOCK] = "with lock",
+		[WITH_SEMAPHORE] = "with semaphore",
+		[WITH_PERMIT] = "with permit",
+	};
+	for (uint32_t i = 0; i < n->n_with; i++)
+		if (n->with[i].kind != WITH_ENTER) {
+			*ret_name = name[n->with[i].kind];
+			return true;
+		}
+	return false;
+}
+
+static void with_forget(struct mods *m)
+{
+	while (m->n_entered > 0)
+		names_fini(&m->entered[--m->n_entered]);
+	free(m->entered);
+	m->entered = NULL;
 }
 
 void mods_free(struct mods *m)
@@ -49,7 +69,149 @@ void mods_free(struct mods *m)
 	failure_drop(m->rest);
 	failure_drop(m->joined);
 	names_fini(&m->names);
+	with_forget(m);
 	free(m);
+}
+
+/* ---- cleaning up: `finally` and exit ---- */
+
+static void cleanup_begin(act_self *self, struct task *t, const struct node *run,
+			  const struct names *names)
+{
+	struct mods *m = t->mods;
+	m->kept = t->out;
+	t->out = (struct outcome){0};
+	m->shield = act_scope_shield(self, FINALLY_NS);
+	m->sub = task_new(t->env, run, t, names);
+}
+
+/* Its failure is appended, and fails what had succeeded. */
+static void cleanup_fold(struct task *t)
+{
+	struct mods *m = t->mods;
+	char path[TASK_PATH_MAX];
+	struct failure *f = m->sub->out.error;
+	t->out = m->kept;
+	m->kept = (struct outcome){0};
+	task_sum(t, &m->sub->out);
+	if (!outcome_is_ok(&m->sub->out) && f != NULL) {
+		struct failure *late = failure_in_phase(f, "cleanup");
+		struct failure *all = failure_group_new(task_path_in(t, path));
+		if (t->out.state == OUTCOME_FAILED)
+			failure_group_add(all, failure_ref(t->out.error));
+		failure_group_add(all, late);
+		if (t->out.state != OUTCOME_CANCELLED)
+			task_fail_with(t, all);
+		else
+			failure_drop(all);
+	}
+	task_free(m->sub);
+	m->sub = NULL;
+}
+
+/* Of what was begun, also if there was no memory for the task itself. */
+static void cleanup_end(act_self *self, struct task *t)
+{
+	struct mods *m = t->mods;
+	if (m->sub != NULL) {
+		cleanup_fold(t);
+	} else {
+		t->out = m->kept;
+		m->kept = (struct outcome){0};
+	}
+	if (m->shield != NULL)
+		act_scope_close(self, m->shield, ACT_OK, NULL);
+	m->shield = NULL;
+}
+
+/* ---- with ---- */
+
+/* What was entered is known from now on. False: it was not. */
+static bool with_entered(struct task *t)
+{
+	struct mods *m = t->mods;
+	const struct with_spec *w = &t->node->with[m->n_entered];
+	bool ok = outcome_is_ok(&m->sub->out);
+	task_sum(t, &m->sub->out);
+	if (ok) {
+		struct names *n = &m->entered[m->n_entered++];
+		names_init(n, t->names, w->as);
+		n->value = json_incref(m->sub->out.value);
+		t->names = n;
+	} else {
+		t->out.state = m->sub->out.state;
+		t->out.error = failure_ref(m->sub->out.error);
+		t->env->tally.not_started += verb_leaves(t->node);
+	}
+	task_free(m->sub);
+	m->sub = NULL;
+	return ok;
+}
+
+static bool with_begin(struct task *t)
+{
+	struct mods *m = t->mods;
+	m->outside = t->names;
+	if (t->node->n_with > 0)
+		m->entered = calloc(t->node->n_with, sizeof(*m->entered));
+	return t->node->n_with == 0 || m->entered != NULL;
+}
+
+/* The next entry; false: no memory. */
+static bool with_next(struct task *t)
+{
+	struct mods *m = t->mods;
+	m->sub = task_new(t->env, t->node->with[m->n_entered].enter, t, t->names);
+	return m->sub != NULL;
+}
+
+/* The exit of what was entered last, which is out now. False: it has none. */
+static bool with_leave(act_self *self, struct task *t)
+{
+	struct mods *m = t->mods;
+	const struct with_spec *w = &t->node->with[m->n_entered - 1];
+	if (w->exit == NULL)
+		return false;
+	cleanup_begin(self, t, w->exit, &m->entered[m->n_entered - 1]);
+	if (m->sub == NULL)
+		cleanup_end(self, t);
+	return m->sub != NULL;
+}
+
+static void with_left(struct mods *m)
+{
+	names_fini(&m->entered[--m->n_entered]);
+}
+
+static int with_step(act_self *self, void *task)
+{
+	struct task *t = task;
+	struct mods *m = t->mods;
+	CO_BEGIN(&m->with_co);
+	if (!with_begin(t)) {
+		task_fail(t, KIND_MEMORY, "no memory for with");
+		return ACT_OK;
+	}
+	while (m->n_entered < t->node->n_with) {
+		if (!with_next(t)) {
+			task_fail(t, KIND_MEMORY, "no memory for with");
+			break;
+		}
+		CO_CALL(&m->with_co, m->rc, task_step, m->sub);
+		if (!with_entered(t))
+			break;
+	}
+	if (m->n_entered == t->node->n_with)
+		CO_CALL(&m->with_co, m->rc, verb_ops(t->node->verb)->step, t);
+	for (; m->n_entered > 0; with_left(m)) {
+		if (!with_leave(self, t))
+			continue;
+		CO_CALL(&m->with_co, m->rc, task_step, m->sub);
+		cleanup_end(self, t);
+	}
+	t->names = m->outside;
+	with_forget(m);
+	CO_END(&m->with_co);
 }
 
 /* ---- retry: of other verbs than fetch ---- */
@@ -83,6 +245,7 @@ static void prepare_again(struct task *t)
 	if (ops->fini != NULL)
 		ops->fini(t);
 	memset(t->frame, 0, ops->frame_size);
+	t->mods->with_co = (act_co){0};
 	outcome_fini(&t->out);
 	task_sum(t, &sums);
 }
@@ -122,6 +285,10 @@ static void retry_put(act_self *self, struct task *t)
 		int w = snprintf(path + at.n, TASK_PATH_MAX - at.n, ".%u", i);
 		recall_drop_tree(t->env, (struct slice){path, at.n + (size_t)w});
 	}
+	for (uint32_t i = 0; i < 2 * n->n_with; i++) {
+		int w = snprintf(path + at.n, TASK_PATH_MAX - at.n, i % 2 ? ".w%u" : ".x%u", i / 2);
+		recall_drop_tree(t->env, (struct slice){path, at.n + (size_t)w});
+	}
 	recall_drop(t->env, at, RECALL_OUTCOME);
 	if (n->verb == VERB_EACH)
 		recall_put_fresh_cursor(t->env, at);
@@ -134,7 +301,7 @@ static void retry_put(act_self *self, struct task *t)
 
 static bool retries(struct task *t)
 {
-	return t->node->retry != NULL && t->node->verb != VERB_FETCH &&
+	return t->node->retry != NULL && !verb_retries_itself(t->node->verb) &&
 	       wants_another(t, t->mods->attempt);
 }
 
@@ -143,10 +310,10 @@ static int retry_step(act_self *self, void *task)
 	struct task *t = task;
 	struct mods *m = t->mods;
 	CO_BEGIN(&m->retry_co);
-	m->waits_already = t->node->verb != VERB_FETCH && retry_recall(self, t);
+	m->waits_already = !verb_retries_itself(t->node->verb) && retry_recall(self, t);
 	for (;;) {
 		if (!m->waits_already) {
-			CO_CALL(&m->retry_co, m->rc, verb_ops(t->node->verb)->step, t);
+			CO_CALL(&m->retry_co, m->rc, with_step, t);
 			m->attempt++;
 			if (!retries(t))
 				break;
@@ -344,40 +511,14 @@ static int catch_step(act_self *self, void *task)
 static void finally_begin(act_self *self, struct task *t)
 {
 	struct mods *m = t->mods;
-	m->kept = t->out;
-	t->out = (struct outcome){0};
+	cleanup_begin(self, t, t->node->finally, &m->names);
+	names_fini(&m->names);
 	names_init(&m->names, t->names, SLICE_LIT("outcome"));
 	m->names.value = json_pack("{s:s}", "state", outcome_state_text(m->kept.state));
 	if (m->kept.error != NULL)
 		json_object_set_new(m->names.value, "error", failure_json(m->kept.error));
 	if (m->kept.value != NULL)
 		json_object_set(m->names.value, "value", m->kept.value);
-	m->shield = act_scope_shield(self, FINALLY_NS);
-	m->sub = task_new(t->env, t->node->finally, t, &m->names);
-}
-
-/* Its failure is appended, and fails what had succeeded. */
-static void finally_fold(struct task *t)
-{
-	struct mods *m = t->mods;
-	char path[TASK_PATH_MAX];
-	struct failure *f = m->sub->out.error;
-	t->out = m->kept;
-	m->kept = (struct outcome){0};
-	task_sum(t, &m->sub->out);
-	if (!outcome_is_ok(&m->sub->out) && f != NULL) {
-		struct failure *late = failure_in_phase(f, "cleanup");
-		struct failure *all = failure_group_new(task_path_in(t, path));
-		if (t->out.state == OUTCOME_FAILED)
-			failure_group_add(all, failure_ref(t->out.error));
-		failure_group_add(all, late);
-		if (t->out.state != OUTCOME_CANCELLED)
-			task_fail_with(t, all);
-		else
-			failure_drop(all);
-	}
-	task_free(m->sub);
-	m->sub = NULL;
 }
 
 static bool was_entered(const struct task *t)
@@ -404,12 +545,9 @@ static int finally_step(act_self *self, void *task)
 	if (t->node->finally == NULL)
 		return ACT_OK;
 	finally_begin(self, t);
-	if (m->sub != NULL) {
+	if (m->sub != NULL)
 		CO_CALL(&m->finally_co, m->rc, task_step, m->sub);
-		finally_fold(t);
-	}
-	if (m->shield != NULL)
-		act_scope_close(self, m->shield, ACT_OK, NULL);
+	cleanup_end(self, t);
 	CO_END(&m->finally_co);
 }
 

@@ -19,6 +19,7 @@ static const struct verb_ops ops[VERB_COUNT] = {
 	[VERB_SLEEP] = {sizeof(struct sleep_frame), verb_sleep_step, NULL},
 	[VERB_EMIT] = {sizeof(struct emit_frame), verb_emit_step, verb_emit_fini},
 	[VERB_FAIL] = {sizeof(struct fail_frame), verb_fail_step, NULL},
+	[VERB_EXEC] = {sizeof(struct exec_frame), verb_exec_step, verb_exec_fini},
 };
 
 const struct verb_ops *verb_ops(enum verb v)
@@ -42,11 +43,7 @@ static bool check_node(void *ctx, const struct node *n)
 
 bool verb_check(const struct job_spec *spec, struct bytes *ret_sentence)
 {
-	if (spec->results.n_pointer > 0)
-		bytes_add_str(ret_sentence, "selecting members of the body is not available in "
-					    "this version");
-	else
-		node_walk(spec->root, check_node, ret_sentence);
+	node_walk(spec->root, check_node, ret_sentence);
 	return ret_sentence->n == 0;
 }
 

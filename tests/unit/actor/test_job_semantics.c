@@ -117,6 +117,32 @@ static const struct row rows[] = {
 	 "{\"run\":{\"retry\":{\"attempts\":2,\"backoff\":\"10ms\"},\"group\":[\"" H
 	 "/status/404\"]}}",
 	 "failed", 0, 1, 1, 0, 0, 2},
+	{"with enters and leaves",
+	 "{\"run\":{\"with\":[{\"enter\":{\"emit\":\"tok\"},\"as\":\"s\",\"exit\":\"" H
+	 "/ok?${s}\"}],\"fetch\":\"" H "/s404?${s}\"}}",
+	 "failed", 2, 1, 0, 0, 0, 3},
+	{"what was not entered is not left",
+	 "{\"run\":{\"with\":[{\"enter\":\"" H "/ok1\",\"exit\":\"" H "/ok2\"},{\"enter\":\"" H
+	 "/s404\",\"exit\":\"" H "/ok3\"}],\"fetch\":\"" H "/ok4\"}}",
+	 "failed", 2, 1, 0, 0, 1, 3},
+	{"an exit runs in a scope that is cancelled",
+	 "{\"run\":{\"group\":[{\"with\":[{\"enter\":{\"emit\":1},\"exit\":\"" H
+	 "/ok2\"}],\"fetch\":\"" H "/hang\"},\"" H "/s404\"]}}",
+	 "failed", 2, 1, 0, 1, 0, 4},
+	{"an exit that fails fails what had succeeded",
+	 "{\"run\":{\"with\":[{\"enter\":{\"emit\":1},\"exit\":\"" H "/s404\"}],\"fetch\":\"" H
+	 "/ok\"}}",
+	 "failed", 2, 1, 0, 0, 0, 3},
+	{"each attempt enters anew",
+	 "{\"run\":{\"retry\":{\"attempts\":2,\"backoff\":\"10ms\"},\"with\":[{\"enter\":{\"emit\":"
+	 "1},"
+	 "\"exit\":{\"emit\":2}}],\"sequence\":[\"" H "/s404\"]}}",
+	 "failed", 4, 1, 1, 0, 0, 6},
+	{"a condition may name an item",
+	 "{\"run\":{\"sequence\":[{\"id\":\"a\",\"fetch\":\"" H
+	 "/json\"},{\"each\":{\"in\":[2,3],\"as\":\"n\",\"do\":{\"when\":{\"of\":\"a\",\"/a/b/1\":"
+	 "\"${n}\"},\"fetch\":\"" H "/ok${n}\"}}}]}}",
+	 "succeeded", 2, 0, 0, 0, 0, 2},
 	{"429 with Retry-After is waited for and refunded",
 	 "{\"run\":{\"fetch\":\"" H "/later\",\"retry\":{\"attempts\":2}}}", "succeeded", 1, 0, 0,
 	 0, 0, 1},
@@ -147,6 +173,23 @@ START_TEST(a_tree_becomes_what_its_row_says)
 }
 END_TEST
 
+START_TEST(selected_members_of_the_body_stand_in_the_line)
+{
+	struct job_world jw;
+	job_world_open(&jw);
+	uint64_t job = submit(&jw, "{\"results\":{\"select\":[\"status\",\"/a/b/1\",\"/none\"]},"
+				   "\"run\":\"" H "/json\"}");
+	json_t *all = all_results(&jw, job);
+	const json_t *line = json_array_get(all, 0);
+	ck_assert_int_eq(json_integer_value(json_object_get(line, "/a/b/1")), 2);
+	ck_assert_int_eq(json_integer_value(json_object_get(line, "status")), 200);
+	ck_assert_ptr_null(json_object_get(line, "/none"));
+	ck_assert_ptr_null(json_object_get(line, "url"));
+	json_decref(all);
+	job_world_close(&jw);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("semantics");
@@ -154,6 +197,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, a_tree_becomes_what_its_row_says, 0,
 			    (int)(sizeof(rows) / sizeof(rows[0])));
+	tcase_add_test(t, selected_members_of_the_body_stand_in_the_line);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
