@@ -43,9 +43,8 @@ static bool check_stdin(const struct args *a)
 
 int command_fetch(const struct args *a)
 {
-	struct proxyenv proxy;
 	struct feed feed;
-	bool has_proxy = false;
+	struct fetchjob_rest rest = {.has_proxy = false};
 	const char *input = args_text(a, OPTION_INPUT);
 	if (a->arg.n == 0 && input == NULL) {
 		say("what shall be fetched? Give URLs, or -i FILE (muster fetch --help)");
@@ -59,12 +58,14 @@ int command_fetch(const struct args *a)
 	}
 	struct delivery d = {.a = a, .feed = &feed, .is_one_url = a->arg.n == 1 && input == NULL};
 	bytes_add_str(&d.params, "{\"spec\":");
-	int result = (int)fetchjob_add(&d.params, a, &proxy, &has_proxy);
-	feed.proxy = has_proxy ? &proxy : NULL;
+	int result = (int)fetchjob_add(&d.params, a, &rest);
+	feed.proxy = rest.has_proxy ? &rest.proxy : NULL;
+	d.uploads = &rest.uploads;
 	if (result == STATUS_OK)
 		result = deliver(&d);
 	else
 		bytes_fini(&d.params);
+	upload_list_fini(&rest.uploads);
 	feed_close(&feed);
 	return result;
 }

@@ -102,6 +102,8 @@ static int run(struct session *s, struct delivery *d, const struct bodies *where
 {
 	char job[JOB_NAME_MAX];
 	enum status status = submit(s, d, job);
+	if (status == STATUS_OK && d->uploads != NULL && s->signals->first == 0)
+		status = upload_send(s, d->uploads, job);
 	if (s->signals->first != 0)
 		return -s->signals->first;
 	if (status != STATUS_OK)

@@ -7,6 +7,7 @@
 #include "client/args.h"
 #include "client/feed.h"
 #include "client/session.h"
+#include "client/upload.h"
 
 #include <jansson.h>
 
@@ -14,7 +15,8 @@ struct delivery {
 	const struct args *a;
 	struct bytes params; /* of job.submit, without its closing brace: `{"spec":...` */
 	struct feed *feed;   /* NULL: none */
-	bool is_one_url;     /* -o may name a file */
+	const struct upload_list *uploads; /* NULL: none; sent before the items */
+	bool is_one_url;		   /* -o may name a file */
 };
 
 /* The exit status, or below 0 a signal. Takes over params. */

@@ -1,11 +1,12 @@
 /*
  * fetchbody -- see fetchbody.h. As with curl, @FILE is read by the command, and -d of a file drops
- * its line ends.
+ * its line ends. What is small goes with the job; files and what is large are uploads.
  */
 #include "client/fetchbody.h"
 
 #include "client/say.h"
 #include "client/slurp.h"
+#include "client/upload.h"
 #include "proto/jsonscan.h"
 #include "proto/result.h"
 #include "proto/utf8.h"
@@ -13,21 +14,24 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
-/* More cannot fit into one request; what is a little less is refused when it is sent. */
-#define BODY_MAX_BYTES (4u << 20)
+#define JSON_MAX_BYTES (64u << 20) /* it is checked as a whole */
+
+static enum status cannot_send(const char *path, enum err e)
+{
+	say("cannot send %s: %s", strcmp(path, "-") == 0 ? "standard input" : path,
+	    e == ERR_IO		 ? strerror(errno)
+	    : e == ERR_TOO_LARGE ? "it is larger than 64 MiB"
+				 : err_text(e));
+	return STATUS_USAGE;
+}
 
 static enum status read_file(const char *path, struct bytes *out)
 {
-	out->limit = BODY_MAX_BYTES;
+	out->limit = JSON_MAX_BYTES;
 	enum err e = slurp(path, out);
-	if (e == ERR_OK)
-		return STATUS_OK;
-	say("cannot send %s: %s", strcmp(path, "-") == 0 ? "standard input" : path,
-	    e == ERR_IO		 ? strerror(errno)
-	    : e == ERR_TOO_LARGE ? "it is larger than 4 MiB"
-				 : err_text(e));
-	return STATUS_USAGE;
+	return e == ERR_OK ? STATUS_OK : cannot_send(path, e);
 }
 
 /* DATA, @FILE or @-. */
@@ -66,7 +70,7 @@ static void set_type(json_t *fetch, const char *name, const char *value)
 				      json_pack("[s,s]", name, value));
 }
 
-static void set_body(json_t *fetch, const struct bytes *body)
+static void set_inline(json_t *fetch, const struct bytes *body)
 {
 	struct slice s = bytes_slice(body);
 	if (utf8_valid(s)) {
@@ -79,9 +83,53 @@ static void set_body(json_t *fetch, const struct bytes *body)
 	bytes_fini(&text);
 }
 
-static enum status add_form_data(json_t *fetch, const struct args *a)
+/* What is read already; taken over. */
+static void set_body(json_t *fetch, struct bytes *body, struct upload_list *up)
 {
-	const struct args_list *l = &a->value[OPTION_DATA];
+	char name[16];
+	if (body->n <= UPLOAD_INLINE_BYTES) {
+		set_inline(fetch, body);
+		return;
+	}
+	upload_begin(up, name);
+	upload_add_text(up, body);
+	json_object_set_new(fetch, "upload", json_string(name));
+}
+
+/* ---- -d ---- */
+
+/* Whether it is a small file, or no file: what can be read now to go with the job. */
+static bool is_small(const char *data)
+{
+	struct stat st;
+	if (data[0] != '@')
+		return true;
+	bool is_known = strcmp(data, "@-") != 0 && stat(data + 1, &st) == 0 && S_ISREG(st.st_mode);
+	return is_known && (uint64_t)st.st_size <= UPLOAD_INLINE_BYTES;
+}
+
+static enum status upload_form_data(json_t *fetch, const struct args_list *l,
+				    struct upload_list *up)
+{
+	char name[16];
+	upload_begin(up, name);
+	for (size_t i = 0; i < l->n; i++) {
+		struct bytes text = {.limit = 0};
+		bytes_add_str(&text, i > 0 ? "&" : "");
+		if (l->v[i][0] != '@')
+			bytes_add_str(&text, l->v[i]);
+		upload_add_text(up, &text);
+		enum err e = l->v[i][0] == '@' ? upload_add_file(up, l->v[i] + 1, true) : ERR_OK;
+		if (e != ERR_OK)
+			return cannot_send(l->v[i] + 1, e);
+	}
+	json_object_set_new(fetch, "upload", json_string(name));
+	return STATUS_OK;
+}
+
+static enum status inline_form_data(json_t *fetch, const struct args_list *l,
+				    struct upload_list *up)
+{
 	struct bytes body = {.limit = 0};
 	enum status s = STATUS_OK;
 	for (size_t i = 0; i < l->n && s == STATUS_OK; i++) {
@@ -92,15 +140,27 @@ static enum status add_form_data(json_t *fetch, const struct args *a)
 		if (l->v[i][0] == '@')
 			drop_line_ends(&body, from);
 	}
-	if (s == STATUS_OK) {
-		set_body(fetch, &body);
-		set_type(fetch, "Content-Type", "application/x-www-form-urlencoded");
-	}
+	if (s == STATUS_OK)
+		set_body(fetch, &body, up);
 	bytes_fini(&body);
 	return s;
 }
 
-static enum status add_json(json_t *fetch, const struct args *a)
+static enum status add_form_data(json_t *fetch, const struct args *a, struct upload_list *up)
+{
+	const struct args_list *l = &a->value[OPTION_DATA];
+	bool all_small = true;
+	for (size_t i = 0; i < l->n; i++)
+		all_small &= is_small(l->v[i]);
+	enum status s = all_small ? inline_form_data(fetch, l, up) : upload_form_data(fetch, l, up);
+	if (s == STATUS_OK)
+		set_type(fetch, "Content-Type", "application/x-www-form-urlencoded");
+	return s;
+}
+
+/* ---- --json, -T ---- */
+
+static enum status add_json(json_t *fetch, const struct args *a, struct upload_list *up)
 {
 	struct bytes body = {.limit = 0};
 	struct jsonscan_error error;
@@ -111,7 +171,7 @@ static enum status add_json(json_t *fetch, const struct args *a)
 		s = STATUS_USAGE;
 	}
 	if (s == STATUS_OK) {
-		set_body(fetch, &body);
+		set_body(fetch, &body, up);
 		set_type(fetch, "Content-Type", "application/json");
 		set_type(fetch, "Accept", "application/json");
 	}
@@ -119,64 +179,72 @@ static enum status add_json(json_t *fetch, const struct args *a)
 	return s;
 }
 
-static enum status add_upload(json_t *fetch, const struct args *a)
+static enum status add_upload(json_t *fetch, const struct args *a, struct upload_list *up)
 {
-	struct bytes body = {.limit = 0};
-	enum status s = read_file(args_text(a, OPTION_UPLOAD), &body);
-	if (s == STATUS_OK) {
-		set_body(fetch, &body);
-		if (!args_has(a, OPTION_METHOD))
-			json_object_set_new(fetch, "method", json_string("PUT"));
-	}
-	bytes_fini(&body);
-	return s;
+	const char *path = args_text(a, OPTION_UPLOAD);
+	char name[16];
+	upload_begin(up, name);
+	enum err e = upload_add_file(up, path, false);
+	if (e != ERR_OK)
+		return cannot_send(path, e);
+	json_object_set_new(fetch, "upload", json_string(name));
+	if (!args_has(a, OPTION_METHOD))
+		json_object_set_new(fetch, "method", json_string("PUT"));
+	return STATUS_OK;
+}
+
+/* ---- -F ---- */
+
+static enum status add_part_file(json_t *part, const char *path, struct upload_list *up)
+{
+	char name[16];
+	const char *slash = strrchr(path, '/');
+	upload_begin(up, name);
+	enum err e = upload_add_file(up, path, false);
+	if (e != ERR_OK)
+		return cannot_send(path, e);
+	json_object_set_new(part, "upload", json_string(name));
+	json_object_set_new(part, "filename", json_string(slash != NULL ? slash + 1 : path));
+	return STATUS_OK;
 }
 
 /* N=V or N=@FILE */
-static enum status add_part(json_t *parts, const char *text)
+static enum status add_part(json_t *parts, const char *text, struct upload_list *up)
 {
-	struct bytes value = {.limit = 0};
 	const char *equals = strchr(text, '=');
 	if (equals == NULL || equals == text) {
 		say("-F wants NAME=VALUE or NAME=@FILE, not \"%s\"", text);
 		return STATUS_USAGE;
 	}
-	enum status s = add_data(equals + 1, &value);
-	if (s == STATUS_OK && !utf8_valid(bytes_slice(&value))) {
-		say("-F: %s is not text", equals + 1);
-		s = STATUS_USAGE;
+	json_t *part = json_object();
+	json_array_append_new(parts, part);
+	json_object_set_new(part, "name", json_stringn(text, (size_t)(equals - text)));
+	if (equals[1] == '@')
+		return add_part_file(part, equals + 2, up);
+	if (!utf8_valid(slice_of(equals + 1))) {
+		say("-F: the value of %.*s is not UTF-8", (int)(equals - text), text);
+		return STATUS_USAGE;
 	}
-	if (s == STATUS_OK) {
-		json_t *part = json_object();
-		json_object_set_new(part, "name", json_stringn(text, (size_t)(equals - text)));
-		json_object_set_new(part, "value",
-				    json_stringn(value.p != NULL ? value.p : "", value.n));
-		const char *slash = strrchr(equals, '/');
-		if (equals[1] == '@')
-			json_object_set_new(part, "filename",
-					    json_string(slash != NULL ? slash + 1 : equals + 2));
-		json_array_append_new(parts, part);
-	}
-	bytes_fini(&value);
-	return s;
+	json_object_set_new(part, "value", json_string(equals + 1));
+	return STATUS_OK;
 }
 
-static enum status add_multipart(json_t *fetch, const struct args *a)
+static enum status add_multipart(json_t *fetch, const struct args *a, struct upload_list *up)
 {
 	const struct args_list *l = &a->value[OPTION_FORM];
 	json_t *parts = json_array();
 	enum status s = STATUS_OK;
 	for (size_t i = 0; i < l->n && s == STATUS_OK; i++)
-		s = add_part(parts, l->v[i]);
+		s = add_part(parts, l->v[i], up);
 	json_object_set_new(fetch, "multipart", parts);
 	return s;
 }
 
-enum status fetchbody_add(json_t *fetch, const struct args *a)
+enum status fetchbody_add(json_t *fetch, const struct args *a, struct upload_list *up)
 {
 	static const struct {
 		enum option_id option;
-		enum status (*add)(json_t *fetch, const struct args *a);
+		enum status (*add)(json_t *fetch, const struct args *a, struct upload_list *up);
 	} way[] = {{OPTION_DATA, add_form_data},
 		   {OPTION_JSON_BODY, add_json},
 		   {OPTION_UPLOAD, add_upload},
@@ -192,5 +260,5 @@ enum status fetchbody_add(json_t *fetch, const struct args *a)
 		}
 		first = i;
 	}
-	return first < 0 ? STATUS_OK : way[first].add(fetch, a);
+	return first < 0 ? STATUS_OK : way[first].add(fetch, a, up);
 }

@@ -8,6 +8,8 @@
 
 #include <jansson.h>
 
+struct upload_list;
+
 /* Sets the body, its method and Content-Type in a fetch object whose "headers" are pairs.
- * Failures are said: USAGE. */
-enum status fetchbody_add(json_t *fetch, const struct args *a);
+ * What does not go with the job is added to *up. Failures are said: USAGE. */
+enum status fetchbody_add(json_t *fetch, const struct args *a, struct upload_list *up);

@@ -198,7 +198,7 @@ static enum status add_tls(json_t *fetch, const struct args *a)
 	return s;
 }
 
-static enum status fill_fetch(json_t *fetch, const struct args *a)
+static enum status fill_fetch(json_t *fetch, const struct args *a, struct upload_list *up)
 {
 	enum status s = add_headers(fetch, a);
 	for (size_t i = 0; i < sizeof(fetch_row) / sizeof(fetch_row[0]); i++)
@@ -213,7 +213,7 @@ static enum status fill_fetch(json_t *fetch, const struct args *a)
 	if (s == STATUS_OK)
 		s = add_tls(fetch, a);
 	if (s == STATUS_OK)
-		s = fetchbody_add(fetch, a);
+		s = fetchbody_add(fetch, a, up);
 	if (json_array_size(json_object_get(fetch, "headers")) == 0)
 		json_object_del(fetch, "headers");
 	return s;
@@ -285,12 +285,11 @@ static void settle_proxy(json_t *fetch, const struct args *a, struct proxyenv *p
 	*ret_has = !is_one;
 }
 
-enum status fetchjob_add(struct bytes *out, const struct args *a, struct proxyenv *ret_proxy,
-			 bool *ret_has_proxy)
+enum status fetchjob_add(struct bytes *out, const struct args *a, struct fetchjob_rest *rest)
 {
 	json_t *fetch = json_object(), *retry = json_object();
-	enum status s = fill_fetch(fetch, a);
-	settle_proxy(fetch, a, ret_proxy, ret_has_proxy);
+	enum status s = fill_fetch(fetch, a, &rest->uploads);
+	settle_proxy(fetch, a, &rest->proxy, &rest->has_proxy);
 	fill_retry(retry, a);
 	json_t *job = json_pack("{s:s,s:{s:o,s:o},s:o,s:o,s:o}", "name", "fetch", "defaults",
 				"fetch", fetch, "retry", retry, "limits", limits_of(a), "results",

@@ -6,11 +6,17 @@
 #include "client/args.h"
 #include "client/proxyenv.h"
 #include "client/status.h"
+#include "client/upload.h"
+
+/* What does not stand in the job. */
+struct fetchjob_rest {
+	struct proxyenv proxy; /* if has_proxy: items have to be given the environment's */
+	bool has_proxy;
+	struct upload_list uploads; /* the caller's: upload_list_fini */
+};
 
 /*
- * Appends the JSON of the job. Files the options name are read here. *ret_proxy is set, and
- * *ret_has_proxy true, if items have to be given the proxies of the environment. Failures are
- * said: USAGE.
+ * Appends the JSON of the job. Files the options name are opened here, small ones read. *rest is
+ * zero before. Failures are said: USAGE.
  */
-enum status fetchjob_add(struct bytes *out, const struct args *a, struct proxyenv *ret_proxy,
-			 bool *ret_has_proxy);
+enum status fetchjob_add(struct bytes *out, const struct args *a, struct fetchjob_rest *rest);
