@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { TOKEN = 1, N_TOKENS = 3, SPINS = 2000 };
+enum { TOKEN = 1, N_TOKENS = 2, SPINS = 300, LATER = 100 };
 #define TRIALS	  1000000
 #define FORGOTTEN (10 * NS_PER_S)
 
@@ -73,9 +73,9 @@ static int relay_msg(act_self *self, void *state, act_msg *m)
 		act_shard_ask_stop(p->sh[1]);
 		return ACT_OK;
 	}
-	/* Now and then a little later, so that the other side is met at each point of falling
-	 * asleep. */
-	for (uint64_t i = rng_below(act_rng(self), 64); i > 0; i--)
+	/* A little later each time, so that the other side is met at each point of falling asleep.
+	 */
+	for (uint64_t i = rng_below(act_rng(self), LATER); i > 0; i--)
 		__asm__ volatile("");
 	return act_send(self, p->relay[1 - here], TOKEN, NULL, 0);
 }
@@ -106,6 +106,7 @@ static void open_pair(struct pair *p)
 								  .mesh = p->mesh,
 								  .no = (uint8_t)i,
 								  .seed = i + 1,
+								  .turn_messages = 1,
 								  .max_actors = 64});
 		ck_assert_ptr_nonnull(p->sh[i]);
 		p->relay[i] = act_spawn(act_shard_root(p->sh[i]), &relay, NULL, NULL);
