@@ -245,6 +245,7 @@ static enum err spawn_above(struct daemon *d, act_self *root)
 		.hosts = h->hosts,
 		.bodies = h->world->durable != NULL ? store_bodies(h->world->durable) : NULL,
 		.uploads = h->world->uploads,
+		.fault = h->world->fault,
 		.body_class = HOUSE_WORK_FILE,
 		.events = &h->events,
 		.clock = h->clock,

@@ -25,12 +25,13 @@ enum jobs_msg {
 	JOBS_SESSION_LOST,
 	JOBS_DRAIN,
 	JOBS_SETTINGS, /* from the daemon: the configuration is another one */
-	JOBS_STATE, /* from a job: struct jobs_state, inline */
+	JOBS_STATE,    /* from a job: struct jobs_state, inline */
 };
 
 struct bodydir;
 struct config;
 struct events;
+struct fault;
 struct hosts;
 struct net_policy;
 struct uploads;
@@ -41,10 +42,11 @@ struct job_peers {
 	act_id durable, memory; /* actor/store.h; durable 0: all jobs are volatile */
 	act_id limiter, sessions;
 	struct hosts *hosts;
-	struct bodydir *bodies; /* NULL: bodies stay in their lines */
+	struct bodydir *bodies;	 /* NULL: bodies stay in their lines */
 	struct uploads *uploads; /* NULL: no place for them */
-	uint8_t body_class;	/* offload class that reads them */
-	struct events *events;	/* NULL: nobody is told */
+	struct fault *fault;	 /* NULL: none */
+	uint8_t body_class;	 /* offload class that reads them */
+	struct events *events;	 /* NULL: nobody is told */
 	const struct clock *clock;
 	const struct log *log;
 	void *ctx;
@@ -52,7 +54,7 @@ struct job_peers {
 	const struct rules *(*rules)(void *ctx);
 	const struct net_policy *(*policy)(void *ctx);
 	const struct config *(*config)(void *ctx); /* NULL: its defaults */
-	uint32_t own_uid;			    /* the daemon's */
+	uint32_t own_uid;			   /* the daemon's */
 	uint64_t seed;
 };
 

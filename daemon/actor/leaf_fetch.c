@@ -1,6 +1,7 @@
 #include "actor/leaf_fetch.h"
 
 #include "actor/leaf_fetch_state.h"
+#include "base/fault.h"
 #include "edge/uploads.h"
 #include "job/recall.h"
 #include "job/results.h"
@@ -194,6 +195,7 @@ static int attempt_step(act_self *self, void *frame)
 			host_call_free(call);
 			return ACT_OK;
 		}
+		FAULT(fetch_job(f)->peers->fault, after_grant_before_send);
 		f->asked_ns = act_now_ns(self);
 		task_waits(f->leaf.task, TASK_WAITS_RESPONSE, f->asked_ns, 0);
 		CO_AWAIT(&f->co1, f->rc, host_fetch(self, fetch_job(f)->peers->hosts, call, &f->m));
@@ -304,6 +306,7 @@ int leaf_fetch_step(act_self *self, void *frame)
 		}
 	}
 	forget_due(f);
+	FAULT(fetch_job(f)->peers->fault, after_response_before_commit);
 	fetch_tell(self, f);
 	CO_CALL(&f->co, f->rc, results_wait, &f->wait);
 	give_back(self, f);
