@@ -34,7 +34,7 @@ endif
 
 .PHONY: help deps
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) config/build.mk | \
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) config/build.mk config/*.inc.mk | \
 	  sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
 	@echo '  V=asan|tsan|ubsan|debug with build, test, check, sim, e2e: instrumented, in build/V'
