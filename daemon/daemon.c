@@ -15,6 +15,7 @@
 #include "edge/ctlsock.h"
 #include "edge/exchange.h"
 #include "model/config.h"
+#include "run/sync.h"
 #include "warden.h"
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct daemon {
 	struct doorbell ring, stop, reload;
 	struct warden_desk desk;
 	struct job_peers peers;
+	act_sem *programs; /* that run at once */
 	/* Configurations that calls in flight may still point into. */
 	struct config *retired[RETIRED_MAX];
 	uint32_t n_retired;
@@ -235,6 +237,10 @@ static enum err spawn_above(struct daemon *d, act_self *root)
 {
 	struct house *h = &d->house;
 	struct act_opts opts = {.cap = KEEPER_CAP};
+	d->programs =
+		act_sem_new(h->shard, ACT_SEM_OWNED, (uint32_t)h->config->exec_concurrency, 0);
+	if (d->programs == NULL)
+		return ERR_NOMEM;
 	if ((h->sessions = act_spawn(root, &session_class, NULL, &opts)) == 0)
 		return ERR_NOMEM;
 	d->peers = (struct job_peers){
@@ -253,6 +259,8 @@ static enum err spawn_above(struct daemon *d, act_self *root)
 		.ctx = h,
 		.rules = rules_now,
 		.policy = policy_now,
+		.runner = h->world->runner,
+		.programs = d->programs,
 		.config = config_now,
 		.own_uid = h->world->own_uid,
 		.seed = h->world->hash_seed};
@@ -353,6 +361,7 @@ void daemon_free(struct daemon *d)
 		doorbell_fini(&d->stop);
 		doorbell_fini(&d->reload);
 		act_shard_free(h->shard);
+		act_sem_free(d->programs);
 	}
 	ctlsock_free(h->control_sock);
 	ctlsock_free(h->events.ctlsock);

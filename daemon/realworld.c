@@ -12,20 +12,23 @@
 #include "edge/loop_libevent.h"
 #include "edge/machine.h"
 #include "edge/notify.h"
+#include "edge/runnerlink.h"
 #include "edge/signals.h"
 #include "edge/store.h"
 #include "edge/unixsock.h"
-#include "edge/watchdog.h"
 #include "edge/uploads.h"
+#include "edge/watchdog.h"
 #include "edge/workers.h"
 #include "model/config.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define SOCKET_MODE 0660
-#define STUCK_NS    (10 * NS_PER_S)
+#define RUNNER_PLACE 600
+#define SOCKET_MODE  0660
+#define STUCK_NS     (10 * NS_PER_S)
 
 struct realworld {
 	struct world world;
@@ -40,6 +43,7 @@ struct realworld {
 	struct signals *signals;
 	struct daemon *daemon;
 	struct watchdog *watchdog;
+	struct runnerspawn runner; /* until the loop's link has it */
 	int lock_fd;
 };
 
@@ -187,6 +191,37 @@ static enum err open_uploads(struct realworld *rw, struct bytes *why)
 	return e;
 }
 
+/* ---- programs ---- */
+
+/* The first child, before anything else is opened, so that it inherits nothing; only where programs
+ * may run at all. What cannot be started now is tried again by the first task that needs it. */
+static void start_runner(struct realworld *rw)
+{
+	char place[RUNNER_PLACE];
+	if (rw->world.config->n_programs == 0)
+		return;
+	if (runnerspawn_place(place, sizeof(place)) != ERR_OK ||
+	    runnerspawn_open(place, &rw->runner) != ERR_OK)
+		log_warn(&rw->log, "runner not started", kv_s("why", strerror(errno)));
+}
+
+static enum err link_runner(struct realworld *rw, struct bytes *why)
+{
+	char place[RUNNER_PLACE];
+	struct runnerlink_options lo = {.base = loop_libevent_base(rw->loop),
+					.log = &rw->log,
+					.place = place,
+					.spawn = rw->runner};
+	if (runnerspawn_place(place, sizeof(place)) != ERR_OK)
+		return ERR_OK; /* exec says that there is none */
+	enum err e = runnerlink_new(&lo, &rw->world.runner);
+	if (e == ERR_OK)
+		rw->runner.fd = -1;
+	else
+		bytes_add_str(why, "no memory for the runner's connection");
+	return e;
+}
+
 static enum err open_loop(struct realworld *rw, struct bytes *why)
 {
 	struct workers_opts wo = {.n_threads = 6};
@@ -272,6 +307,8 @@ static enum err open_all(struct realworld *rw, const struct realworld_options *o
 	}
 	enum err e = realworld_config(o, &rw->world.config, why);
 	if (e == ERR_OK)
+		start_runner(rw);
+	if (e == ERR_OK)
 		rw->log.level = (enum log_level)rw->world.config->log_level;
 	if (e == ERR_OK)
 		e = find_sockets(rw, o, why);
@@ -283,6 +320,8 @@ static enum err open_all(struct realworld *rw, const struct realworld_options *o
 		e = open_uploads(rw, why);
 	if (e == ERR_OK)
 		e = open_loop(rw, why);
+	if (e == ERR_OK)
+		e = link_runner(rw, why);
 	if (e == ERR_OK)
 		e = open_sockets(rw, why);
 	if (e != ERR_OK)
@@ -307,6 +346,7 @@ enum err realworld_open(const struct realworld_options *o, struct realworld **re
 	if (rw == NULL)
 		return ERR_NOMEM;
 	rw->lock_fd = -1;
+	rw->runner.fd = -1;
 	fill_world(rw, o);
 	enum err e = open_all(rw, o, why);
 	if (e != ERR_OK) {
@@ -355,6 +395,9 @@ void realworld_close(struct realworld *rw)
 		rw->world.events->ops->free(rw->world.events);
 	if (rw->world.control != NULL)
 		rw->world.control->ops->free(rw->world.control);
+	runnerlink_free(rw->world.runner);
+	if (rw->runner.fd >= 0)
+		close(rw->runner.fd);
 	exchange_free(rw->world.exchange);
 	loop_libevent_free(rw->loop);
 	if (rw->world.volatile_ != NULL)

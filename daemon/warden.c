@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "edge/ctlsock.h"
 #include "edge/exchange.h"
+#include "edge/runner.h"
 #include "edge/transport.h"
 #include "run/task.h"
 
@@ -152,7 +153,8 @@ static bool nothing_in_flight(const struct house *h)
 {
 	struct xstats s;
 	exchange_stats(h->world->exchange, &s);
-	return s.calls == 0;
+	struct runner *runner = h->world->runner;
+	return s.calls == 0 && (runner == NULL || runner->ops->n_calls(runner) == 0);
 }
 
 static void look(act_self *self, struct warden *w)

@@ -21,6 +21,7 @@ struct config;
 struct exchange;
 struct fault;
 struct hosts;
+struct runner;
 struct store;
 struct transport;
 struct uploads;
@@ -54,6 +55,7 @@ struct world {
 	const struct act_loop *loop;
 	const struct act_offload_pool *offload;
 	struct exchange *exchange;
+	struct runner *runner;	 /* edge/runner.h; NULL: no program can run */
 	struct store *durable;	 /* NULL: none; every job is volatile then */
 	struct store *volatile_; /* never NULL */
 	struct uploads *uploads; /* NULL: no place for them */

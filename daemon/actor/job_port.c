@@ -2,6 +2,7 @@
  * job_port -- what the leaves of a job reach of the outside: see job/leaf.h.
  */
 #include "actor/job_state.h"
+#include "actor/leaf_exec.h"
 #include "actor/leaf_fetch.h"
 #include "actor/store.h"
 
@@ -40,6 +41,9 @@ struct leaf_port job_port(struct job *j)
 		.fetch_size = leaf_fetch_size(),
 		.fetch = leaf_fetch_step,
 		.fetch_fini = leaf_fetch_fini,
+		.exec_size = leaf_exec_size(),
+		.exec = leaf_exec_step,
+		.exec_fini = leaf_exec_fini,
 		.apply = apply,
 		.read = read_store,
 		.rows = rows,

@@ -31,11 +31,12 @@ enum jobs_msg {
 struct bodydir;
 struct config;
 struct events;
-struct fault;
 struct hosts;
 struct net_policy;
 struct uploads;
+struct fault;
 struct rules;
+struct runner;
 
 /* Whom jobs work with; one struct for all of them, which outlives the keeper. */
 struct job_peers {
@@ -44,7 +45,7 @@ struct job_peers {
 	struct hosts *hosts;
 	struct bodydir *bodies;	 /* NULL: bodies stay in their lines */
 	struct uploads *uploads; /* NULL: no place for them */
-	struct fault *fault;	 /* NULL: none */
+	struct fault *fault; /* NULL: none */
 	uint8_t body_class;	 /* offload class that reads them */
 	struct events *events;	 /* NULL: nobody is told */
 	const struct clock *clock;
@@ -53,6 +54,8 @@ struct job_peers {
 	/* What the configuration says now; borrowed until the next await. May be NULL. */
 	const struct rules *(*rules)(void *ctx);
 	const struct net_policy *(*policy)(void *ctx);
+	struct runner *runner;			   /* edge/runner.h; NULL: no program can run */
+	struct act_sem *programs;		   /* how many at once */
 	const struct config *(*config)(void *ctx); /* NULL: its defaults */
 	uint32_t own_uid;			   /* the daemon's */
 	uint64_t seed;

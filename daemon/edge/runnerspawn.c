@@ -12,7 +12,6 @@
 
 #define UNIX_MARK "unix:"
 #define CHILD_FD  3
-#define KEPT_MAX  6
 
 static enum err connect_to(const char *path, struct runnerspawn *ret)
 {
@@ -35,26 +34,13 @@ static enum err connect_to(const char *path, struct runnerspawn *ret)
 	return ERR_OK;
 }
 
-/* Of the daemon's own environment it gets what programs may see at most. */
-static char *const *environment(char *list[KEPT_MAX + 1])
-{
-	static const char *const kept[KEPT_MAX] = {
-		"PATH=", "HOME=", "USER=", "LOGNAME=", "LANG=", "TZ="};
-	size_t n = 0;
-	for (size_t i = 0; i < KEPT_MAX; i++)
-		for (char **e = environ; *e != NULL; e++)
-			if (strncmp(*e, kept[i], strlen(kept[i])) == 0 && n < KEPT_MAX)
-				list[n++] = *e;
-	list[n] = NULL;
-	return list;
-}
-
-/* fd becomes the child's CHILD_FD; everything else we hold closes by itself. 0, or errno. */
+/* fd becomes the child's CHILD_FD; everything else we hold closes by itself, and nothing of our
+ * environment goes along. 0, or errno. */
 static int start(const char *program, int fd, pid_t *ret_pid)
 {
 	static const char name[] = "musterd-runner", option[] = "--fd";
 	char name_[sizeof(name)], option_[sizeof(option)], number[] = "3";
-	char *argv[] = {name_, option_, number, NULL}, *list[KEPT_MAX + 1];
+	char *argv[] = {name_, option_, number, NULL}, *none_[] = {NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none;
@@ -69,8 +55,7 @@ static int start(const char *program, int fd, pid_t *ret_pid)
 		posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
 		rc = posix_spawn_file_actions_adddup2(&actions, fd, CHILD_FD);
 		if (rc == 0)
-			rc = posix_spawn(ret_pid, program, &actions, &attr, argv,
-					 environment(list));
+			rc = posix_spawn(ret_pid, program, &actions, &attr, argv, none_);
 		posix_spawnattr_destroy(&attr);
 	}
 	posix_spawn_file_actions_destroy(&actions);

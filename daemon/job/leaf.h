@@ -24,12 +24,20 @@ struct leaf_fetch {
 	struct outcome out;
 };
 
+/* A program: head of its frame, as with a fetch. How it ended stands in the task. */
+struct leaf_exec {
+	struct task *task;
+};
+
 struct leaf_port {
 	void *ctx;
 	size_t fetch_size; /* bytes of its whole frame */
 	act_step fetch;	   /* frame: struct leaf_fetch and what follows */
 	/* What of the frame needs freeing once it has ended or its task was killed. */
 	void (*fetch_fini)(struct leaf_fetch *frame);
+	size_t exec_size;
+	act_step exec; /* frame: struct leaf_exec and what follows */
+	void (*exec_fini)(struct leaf_exec *frame);
 	/* Awaits: the reply's payload is the batch with its outcome (a struct store_batch), or the
 	 * reading with its rows (a struct store_rows); act_drop frees it. The batch and the texts
 	 * of the query are taken care of whatever happens. */

@@ -16,6 +16,11 @@ struct verb_ops {
 };
 
 const struct verb_ops *verb_ops(enum verb v);
+/* Whether `retry` is the business of the verb itself, which tells all attempts in one line. */
+static inline bool verb_retries_itself(enum verb v)
+{
+	return v == VERB_FETCH || v == VERB_EXEC;
+}
 /* Refuses, by name, what a valid job may hold and this daemon does not run. True: all runs. */
 bool verb_check(const struct job_spec *spec, struct bytes *ret_sentence);
 /* Leaves that a task which never started leaves unstarted. */
@@ -23,6 +28,8 @@ uint64_t verb_leaves(const struct node *n);
 
 int verb_fetch_step(act_self *self, void *task);
 void verb_fetch_fini(struct task *t);
+int verb_exec_step(act_self *self, void *task);
+void verb_exec_fini(struct task *t);
 int verb_group_step(act_self *self, void *task);
 void verb_group_fini(struct task *t);
 int verb_gather_step(act_self *self, void *task);

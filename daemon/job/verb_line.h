@@ -1,5 +1,5 @@
 /*
- * verb_line -- frames of the small verbs: emit, sleep, fail.
+ * verb_line -- frames of the small verbs: emit, exec, sleep, fail.
  */
 #pragma once
 
@@ -10,6 +10,12 @@ struct emit_frame {
 	int rc;
 	char *text; /* the value, malloc'd */
 	struct line_plain line;
+};
+
+struct exec_frame {
+	act_co co;
+	int rc;
+	struct leaf_exec *leaf; /* malloc'd */
 };
 
 struct sleep_frame {
