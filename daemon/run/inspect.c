@@ -26,6 +26,28 @@ static const char *state_name(const struct actor *a)
 	return name[a->run];
 }
 
+/* Made beforehand, for what it still waits for. */
+static bool is_awaited(const struct task *t, const struct hold *h)
+{
+	bool may_be = t->wait_of == WAIT_SEM || t->wait_of == WAIT_LOCK || t->wait_of == WAIT_GET;
+	return may_be && t->w.on.hold == h && h->n == 0;
+}
+
+static void add_holds(const struct task *t, struct act_row *row)
+{
+	LIST_EACH (l, &t->holds) {
+		const struct hold *h = LIST_ENTRY(l, struct hold, link);
+		if (is_awaited(t, h))
+			continue;
+		uint32_t i = row->n_holds++;
+		if (i >= ACT_ROW_HOLDS)
+			continue;
+		row->hold[i].what = h->kind->name;
+		row->hold[i].object = h->object;
+		row->hold[i].n = h->n;
+	}
+}
+
 static void add_task(act_shard *sh, struct task *t, struct act_row *row)
 {
 	const struct wait_row *wait = &rt_wait_row[t->wait_of];
@@ -34,6 +56,9 @@ static void add_task(act_shard *sh, struct task *t, struct act_row *row)
 	row->parent = t->child == NULL ? t->of.parent : rt_task_id(sh, t->of.group->scope.opener);
 	row->deadline_ns = rt_scope_deadline(t->scope);
 	row->is_cancelled = rt_is_cancelled(t);
+	for (const act_scope *s = t->scope; !rt_is_home(t, s); s = s->parent)
+		row->n_scopes++;
+	add_holds(t, row);
 	if (t->wait_of <= WAIT_GRANTED)
 		return;
 	row->parked_on = wait->name;

@@ -46,6 +46,8 @@ void act_stats_read(const act_shard *sh, act_stats *ret);
 /* Cells of messages and signals in use. Owning thread. */
 uint64_t act_stats_cells(const act_shard *sh);
 
+enum { ACT_ROW_HOLDS = 8 };
+
 struct act_row {
 	act_id id, parent;
 	const char *class_name, *name;
@@ -59,6 +61,13 @@ struct act_row {
 	int64_t parked_since_ns;
 	int64_t deadline_ns; /* of a task; INT64_MAX: none */
 	bool is_cancelled;
+	uint32_t n_scopes; /* of a task: opened and not yet left, groups among them */
+	uint32_t n_holds;  /* of a task: what it holds; the oldest ACT_ROW_HOLDS are listed */
+	struct {
+		const char *what; /* "permits", "lock", "item", ... */
+		const void *object;
+		uint64_t n; /* permits */
+	} hold[ACT_ROW_HOLDS];
 	const act_class *cls; /* with state_data: for dump */
 	const void *state_data;
 };

@@ -169,6 +169,50 @@ START_TEST(permits_come_back_at_the_end_of_their_task)
 }
 END_TEST
 
+static int open_scope(act_self *self, void *ctx)
+{
+	(void)ctx;
+	return act_scope_open(self, NS_PER_S) != NULL ? ACT_OK : ACT_ENOMEM;
+}
+
+static void keep_row(void *ctx, const struct act_row *row)
+{
+	struct act_row *rows = ctx;
+	if (row->n_holds > 0)
+		rows[0] = *row;
+	else
+		rows[1] = *row;
+}
+
+START_TEST(a_row_says_what_a_task_holds_and_what_it_waits_for)
+{
+	struct set s;
+	struct log_of_script a, b;
+	struct act_row rows[2] = {{.id = 0}};
+	uint32_t cursor = 0;
+	open_set(&s);
+	script_start(&s.w, OPS(open_scope, take2, lock, wait_event), &s, &a);
+	script_start(&s.w, OPS(take1), &s, &b);
+	world_settle(&s.w);
+	while (act_inspect(s.w.sh, &cursor, 1, keep_row, rows))
+		continue;
+	ck_assert_uint_eq(rows[0].n_holds, 2);
+	ck_assert_str_eq(rows[0].hold[0].what, "permits");
+	ck_assert_uint_eq(rows[0].hold[0].n, 2);
+	ck_assert_ptr_eq(rows[0].hold[0].object, s.sem);
+	ck_assert_str_eq(rows[0].hold[1].what, "lock");
+	ck_assert_uint_eq(rows[0].n_scopes, 1);
+	ck_assert_int_eq(rows[0].deadline_ns, s.w.fake.now_ns + NS_PER_S);
+	ck_assert_str_eq(rows[0].parked_on, "event");
+	ck_assert_str_eq(rows[1].parked_on, "semaphore"); /* its permit is not there yet */
+	ck_assert_uint_eq(rows[1].n_holds, 0);
+	ck_assert_uint_eq(rows[1].n_scopes, 0);
+	act_event_set(s.event);
+	world_settle(&s.w);
+	close_set(&s);
+}
+END_TEST
+
 START_TEST(impossible_and_foreign_permits_are_refused)
 {
 	struct set s;
@@ -502,10 +546,11 @@ RUN_TESTS("sync", a_large_waiter_at_the_head_holds_up_small_ones,
 	  a_cancelled_large_waiter_lets_the_small_ones_go,
 	  a_permit_granted_before_the_cancel_is_not_lost, nobody_barges_past_those_who_wait,
 	  permits_come_back_at_the_end_of_their_task, impossible_and_foreign_permits_are_refused,
-	  a_lock_is_handed_over_in_order, taking_a_lock_twice_or_in_a_circle_is_refused,
-	  a_foreign_release_is_refused, the_next_owner_hears_that_the_last_one_failed,
-	  a_lock_not_mended_is_closed_for_ever, a_cancelled_owner_leaves_a_sound_lock,
-	  a_clear_in_the_same_turn_takes_no_grant_back, cancelled_first_the_set_does_not_reach_it,
+	  a_row_says_what_a_task_holds_and_what_it_waits_for, a_lock_is_handed_over_in_order,
+	  taking_a_lock_twice_or_in_a_circle_is_refused, a_foreign_release_is_refused,
+	  the_next_owner_hears_that_the_last_one_failed, a_lock_not_mended_is_closed_for_ever,
+	  a_cancelled_owner_leaves_a_sound_lock, a_clear_in_the_same_turn_takes_no_grant_back,
+	  cancelled_first_the_set_does_not_reach_it,
 	  a_full_queue_parks_the_putter_until_there_is_room, a_queue_without_room_is_refused,
 	  join_waits_for_every_done, an_item_comes_back_once_when_its_consumer_dies,
 	  an_item_forgotten_at_a_good_end_counts_as_done,
