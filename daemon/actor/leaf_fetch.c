@@ -161,6 +161,8 @@ static void take_answer(act_self *self, struct fetch *f)
 		f->done = host_done_of(f->m);
 		act_drop(self, f->m);
 		f->m = NULL;
+		if (f->done->end.lapsed)
+			return;
 		fetch_take_cookies(f);
 		fetch_judge(f);
 	} else if (f->timed_out && !act_is_cancelled(self)) {
@@ -172,6 +174,12 @@ static void take_answer(act_self *self, struct fetch *f)
 		f->outcome.use = LIMIT_USED;
 		await_failed(f, f->rc);
 	}
+}
+
+/* The connection took longer than the token lasts; it is kept, and a new token finds it. */
+static bool has_lapsed(const struct fetch *f)
+{
+	return f->done != NULL && f->done->end.lapsed && !f->is_cancelled;
 }
 
 /* A step: asks and hears, hop by hop. Ends with the verdict of the attempt in kind. */
@@ -201,6 +209,12 @@ static int attempt_step(act_self *self, void *frame)
 		CO_AWAIT(&f->co1, f->rc, host_fetch(self, fetch_job(f)->peers->hosts, call, &f->m));
 		close_timeout(self, f);
 		take_answer(self, f);
+		if (has_lapsed(f)) {
+			give_back(self, f);
+			forget_answer(f);
+			f->is_front = true;
+			continue;
+		}
 		if (f->done == NULL || f->is_cancelled ||
 		    (!fetch_redirected(f) && !fetch_challenged(self, f)))
 			return ACT_OK;

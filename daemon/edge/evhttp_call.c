@@ -300,6 +300,7 @@ enum err xcall_init(struct xcall *call, const struct xreq *r)
 	call->decodes = r->decode;
 	call->fresh = r->fresh;
 	call->credit = r->credit_bytes;
+	call->send_before_ns = r->send_before_ns;
 	call->dns_ns = call->connect_ns = call->tls_ns = -1;
 	if (r->tls)
 		e = tlsctx_profile(call->x->tlsctx, &r->tls_options, &call->plan.profile, &why);
@@ -321,6 +322,11 @@ static void attach(struct xcall *call, struct conn *c)
 		.limits = {call->limits.header_bytes, call->limits.header_fields, MAX_INTERIM}};
 	call->conn = c;
 	call->x->stats.busy++;
+	if (call->send_before_ns != 0 && clock_mono_ns(call->x->clock) > call->send_before_ns) {
+		call->lapsed = true;
+		xcall_fail(call, KIND_LIMIT_WAIT, "connect", "the connection came too late");
+		return;
+	}
 	xcall_await(call, WAIT_SEND, call->timeouts.send_idle_ms);
 	if (conn_send(c, &r, &hooks, call) != ERR_OK)
 		xcall_fail(call, KIND_LOCAL_RESOURCE, "send", "memory ran out");
@@ -348,6 +354,7 @@ static void on_channel(void *arg, const struct channel *ch, enum kind kind, cons
 		return;
 	}
 	conn_place(c)->born_ns = clock_mono_ns(x->clock);
+	conn_place(c)->said_idle_ms = -1;
 	attach(call, c);
 }
 
@@ -408,7 +415,8 @@ static void leave_conn(struct xcall *call, bool complete)
 		return;
 	call->conn = NULL;
 	x->stats.busy--;
-	if (complete && conn_release(c) && !x->keeps_none)
+	bool is_clean = call->lapsed || (complete && conn_release(c));
+	if (is_clean && !x->keeps_none)
 		pool_put(x->pool, call->key, c);
 	else
 		conn_close(c);
@@ -458,6 +466,7 @@ static void end(struct xcall *call, bool ok)
 						    : to_ms(call->first_ns - call->submit_ns),
 			   .total_ms = to_ms(now - call->submit_ns)},
 		.request_sent = call->spoke,
+		.lapsed = call->lapsed,
 		.reused = call->reused && !call->retried,
 		.peer_is_special = peer_is_special(call),
 		.wire_bytes = call->wire_bytes,

@@ -77,7 +77,8 @@ struct xcall {
 	struct pool_key *key;
 	struct connector *connector;
 	struct conn *conn;
-	bool aborted, failed, reused, retried, spoke, stalled, head_seen;
+	int64_t send_before_ns;
+	bool aborted, failed, lapsed, reused, retried, spoke, stalled, head_seen;
 	size_t credit;
 	struct decode *decode;
 	bool decode_more; /* there may be output left inside */

@@ -276,7 +276,10 @@ bool conn_is_quiet(struct conn *c)
 	char byte;
 	if (c->dead || c->dirty || evbuffer_get_length(bufferevent_get_input(c->bev)) > 0)
 		return false;
-	ssize_t n = recv(bufferevent_getfd(c->bev), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n = recv(c->ch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	/* before its first call TLS has its session tickets to say */
+	if (n > 0 && !c->handed_over && c->ch.ssl != NULL)
+		return true;
 	return n < 0 && errno == EAGAIN;
 }
 

@@ -123,6 +123,10 @@ struct xreq {
 	struct xlimits limits;
 	bool decode; /* undo Content-Encoding */
 	bool fresh;  /* never on a connection used before */
+	/* If the head could only be written later than this (the clock of the engine), it is not
+	 * written: the call ends as lapsed, and the connection is kept for the next one. 0: any
+	 * time will do. */
+	int64_t send_before_ns;
 	/* Decoded bytes the consumer takes before the first credit; SIZE_MAX: no back-pressure. */
 	size_t credit_bytes;
 };
@@ -151,6 +155,7 @@ struct xend {
 	struct slice message; /* a sentence for a person; empty if ok */
 	struct xtiming timing;
 	bool request_sent; /* at least one byte of the request went to the kernel */
+	bool lapsed;	   /* not ok, and nothing else is wrong: see send_before_ns */
 	bool reused;	   /* it went over a connection used before */
 	bool peer_is_special;
 	uint64_t wire_bytes;		/* of the response, head included, as received */
