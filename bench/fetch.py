@@ -16,6 +16,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "e2e"))
 import harness  # noqa: E402
 from harness import BUILD, Daemon, Nginx, cpu_seconds, proc_status  # noqa: E402
+from peak import Peak  # noqa: E402
 from table import Table  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -39,12 +40,13 @@ def timed(argv, n, stdin=None, env=None):
     with open(stdin or os.devnull, "rb") as source, open("out", "wb") as out:
         p = subprocess.Popen(argv, stdin=source, stdout=out, stderr=subprocess.DEVNULL,
                              env=dict(os.environ, **(env or {})))
+        peak = Peak(p.pid, os.path.basename(argv[0]))
         _, status, usage = os.wait4(p.pid, 0)
     wall = time.monotonic() - began
     if status != 0:
         raise SystemExit(f"{argv[0]} ended with {status}")
     cpu = usage.ru_utime + usage.ru_stime
-    return {"cpu_us_per_fetch": cpu / n * 1e6, "wall_s_per_100k": wall / n * 1e5, "rss_mib": usage.ru_maxrss / 1024}
+    return {"cpu_us_per_fetch": cpu / n * 1e6, "wall_s_per_100k": wall / n * 1e5, "rss_mib": peak.stop() / 1024}
 
 
 def lines_of(path):

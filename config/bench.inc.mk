@@ -13,7 +13,7 @@ bench-deps:
 	$(Q)sh config/deps.sh --bench
 bench: bench-deps all $(BENCH_BIN) ## all benchmarks against their peers, as ratios in one run
 	$(Q)export MUSTER_BUILD=$(abspath $(BUILD)); set -e; for b in $(sort $(wildcard bench/*.py)); do \
-	  case $$b in */table.py) ;; *) echo "== $$b"; python3 $$b;; esac; done
+	  case $$b in */table.py|*/peak.py) ;; *) echo "== $$b"; python3 $$b;; esac; done
 bench-actors: bench-deps $(BUILD)/bench-bin/actors ## the actor benchmarks only
 	$(Q)MUSTER_BUILD=$(abspath $(BUILD)) python3 bench/actors.py
 bench-budget: bench-deps all $(BUILD)/bench-bin/exchange_only ## where the CPU of one fetch goes, line by line
