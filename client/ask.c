@@ -44,6 +44,18 @@ enum status ask_open(const struct args *a, struct muster **ret)
 	return ask_open_at(a, a->global[OPTION_SOCKET], ret);
 }
 
+/* What to do about it, where the sentence does not say. */
+static const char *advice(const struct muster_reply *r)
+{
+	if (strcmp(r->kind, "not_found") == 0 && strstr(r->message, "no such job") != NULL)
+		return "; `muster jobs` lists yours";
+	if (strcmp(r->kind, "not_found") == 0 && strstr(r->message, "there is no job \"") != NULL)
+		return "; jobs are named like j7, see `muster jobs`";
+	if (strcmp(r->kind, "conflict") == 0 && strstr(r->message, "has ended already") != NULL)
+		return "; `muster show JOB` tells how";
+	return "";
+}
+
 enum status ask_failed(const struct muster *m, const char *method, enum muster_status s,
 		       const struct muster_reply *r)
 {
@@ -52,7 +64,7 @@ enum status ask_failed(const struct muster *m, const char *method, enum muster_s
 		if (r->line != 0 && strstr(r->message, "line ") == NULL)
 			say("line %u, column %u: %s (%s)", r->line, r->column, r->message, r->kind);
 		else
-			say("%s (%s)", r->message, r->kind);
+			say("%s%s (%s)", r->message, advice(r), r->kind);
 		return status_of_kind(r->kind);
 	case MUSTER_INVALID:
 		say("%s: %s", method, muster_message(m));

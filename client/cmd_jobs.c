@@ -112,8 +112,10 @@ static enum status show_object(const struct args *a, const json_t *answer)
 	struct bytes text = {.limit = 0};
 	if (args_has(a, OPTION_JSON))
 		return ask_print_json(answer);
-	if (json_is_string(answer))
-		bytes_printf(&text, "%s\n", json_string_value(answer));
+	const json_t *tasks = json_object_get(answer, "tasks");
+	if (json_is_array(tasks) && json_array_size(tasks) == 0)
+		bytes_printf(&text, "%s: no task waits for anything there\n",
+			     json_string_value(json_object_get(answer, "state")));
 	else
 		render_object(&text, &r, answer);
 	enum status s = ask_print(&text);

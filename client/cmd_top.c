@@ -238,9 +238,9 @@ static void draw_head(struct live *l, struct frame *f, const json_t *stats)
 	char up[LIVE_TEXT];
 	frame_cell(f, 0, STYLE_BOLD, "muster top");
 	frame_cell(f, 0, STYLE_PLAIN, " up %s", live_elapsed(up, live_number(stats, "uptime_ms")));
-	frame_cell(f, 0, STYLE_DIM, " %s", muster_address(l->m));
 	if (f->is_terminal)
 		frame_cell(f, 0, STYLE_DIM, " q leaves");
+	frame_cell(f, 0, STYLE_DIM, " %s", muster_address(l->m));
 	frame_line(f);
 	frame_line(f);
 }

@@ -148,9 +148,9 @@ static void draw_head(struct picture *p)
 		p->n_active += is_active(json_array_get(p->jobs, i));
 	frame_cell(p->f, 0, STYLE_BOLD, "muster watch");
 	frame_cell(p->f, 0, STYLE_PLAIN, " %zu under way, %zu ended", p->n_active, n - p->n_active);
-	frame_cell(p->f, 0, STYLE_DIM, " %s", muster_address(p->l->m));
 	if (p->f->is_terminal)
 		frame_cell(p->f, 0, STYLE_DIM, " q leaves");
+	frame_cell(p->f, 0, STYLE_DIM, " %s", muster_address(p->l->m));
 	frame_line(p->f);
 	frame_line(p->f);
 }

@@ -1,12 +1,19 @@
 """What the command shows to people: lists, live views, files of an installation."""
+import contextlib
+import fcntl
 import gzip
 import json
 import os
+import pty
 import re
+import select
+import signal
+import struct
 import subprocess
+import termios
 import time
 
-from harness import BUILD, ROOT, Daemon, Web, case, cpu_seconds, muster
+from harness import BUILD, ROOT, Daemon, Web, case, cpu_seconds, muster, wait_until
 
 
 @case
@@ -119,3 +126,119 @@ def man_page_and_completions_name_every_command_and_option():
     done = subprocess.run(["bash", "-c", f". {out}/completions/muster.bash; COMP_WORDS=(muster fetch --summ); COMP_CWORD=2; "
                            "_muster; echo ${COMPREPLY[@]}"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "--summary", done.stdout
+
+
+class Terminal:
+    """A command on a terminal of its own, its picture as text."""
+
+    def __init__(self, d, *args, columns=80, rows=24):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ.update(TERM="xterm", LANG="C.UTF-8")
+            self.fd = 1
+            self.resize(columns, rows)
+            os.execv(f"{BUILD}/muster", [f"{BUILD}/muster", "--socket", d.address, *args])
+        self.seen = b""
+
+    def resize(self, columns, rows):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def until(self, *words, seconds=10):
+        """Reads until all words have been seen since the last call; gives what was read."""
+        end = time.monotonic() + seconds
+        while not all(w.encode() in self.seen for w in words):
+            assert time.monotonic() < end, (words, self.seen[-2000:])
+            if select.select([self.fd], [], [], 0.2)[0]:
+                self.seen += os.read(self.fd, 65536)
+        text, self.seen = self.seen.decode(), b""
+        return text
+
+    def press(self, keys):
+        os.write(self.fd, keys)
+
+    def end(self):
+        """The exit status (negative: signal), and that the terminal is as it was."""
+        with contextlib.suppress(OSError):
+            while data := os.read(self.fd, 65536):
+                self.seen += data
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        assert self.seen.endswith(b"\x1b[?25h\x1b[?1049l"), self.seen[-200:]
+        return status
+
+
+def widest(text):
+    """Columns of the longest line of a picture."""
+    return max(len(re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", x).rstrip("\r")) for x in text.split("\n"))
+
+
+@case
+def watch_redraws_resizes_and_gives_the_terminal_back():
+    d, w = Daemon({"limits": [{"match": {"host": "127.0.0.1"}, "key": "slowly", "rate": "5/s"}]}), Web()
+    job = muster(d, "fetch", "--detach", *[f"{w.url}/{i}" for i in range(60)]).out.strip()
+    t = Terminal(d, "watch")
+    text = t.until("q leaves", job, "slowly")
+    assert "\x1b[?1049h" in text and text.count("\x1b[2J") == 1, text[:100]
+    assert widest(text) < 80, text
+    again = t.until("\x1b[?2026h", "slowly", "\x1b[?2026l")
+    assert "\x1b[2J" not in again
+    t.resize(200, 50)
+    wait_until("a wider picture", lambda: 120 < widest(t.until("left", "behind")) < 200)
+    t.press(b"q")
+    assert t.end() == 0
+    t = Terminal(d, "watch", job)
+    t.until("Held back by", "slowly", "Tasks")
+    t.press(b"\x03")
+    assert t.end() == -signal.SIGINT
+    muster(d, "cancel", job)
+
+
+@case
+def top_outlives_the_daemon():
+    d = Daemon()
+    t = Terminal(d, "top")
+    t.until("muster top", "limiter", "warden")
+    d.kill9()
+    t.until("went away", "q leaves")
+    d.start()
+    t.until("limiter", "warden")
+    t.press(b"q")
+    assert t.end() == 0
+
+
+@case
+def live_views_print_once_without_a_terminal():
+    d, w = Daemon(), Web(lambda hit: (404, [], b""))
+    assert "no jobs" in muster(d, "watch").out
+    job = muster(d, "fetch", "--detach", w.url + "/gone").out.strip()
+    muster(d, "wait", job)
+    for args, words in (((), (job, "100%")), ((job,), (job, "Last errors", "/gone", "status"))):
+        r = muster(d, "watch", *args)
+        assert r.status == 0 and all(x in r.out for x in words) and "\x1b" not in r.out, r.out
+    r = muster(d, "top")
+    assert r.status == 0 and "limiter" in r.out and "\x1b" not in r.out, r.out
+    r = muster(d, "watch", "j99")
+    assert r.status != 0 and "no such job" in r.err, r.err
+
+
+@case
+def actors_are_a_tree_and_flat_in_json():
+    d, w = Daemon(), Web(lambda hit: (time.sleep(1), (200, [], b""))[1])
+    job = muster(d, "fetch", "--detach", "-c", "5", *[f"{w.url}/{i}" for i in range(5)]).out.strip()
+    lines = muster(d, "actors").out.splitlines()
+    at = next(i for i, x in enumerate(lines) if x.startswith("job "))
+    assert lines[0].split()[0] == "name" and lines[at + 1].startswith("  job "), lines
+    assert any(re.match("    fetch x[45]", x) for x in lines), lines
+    flat = json.loads(muster(d, "actors", "--json").out)
+    assert len([a for a in flat if a["name"] == "fetch" and a["task"]]) == 5
+    muster(d, "cancel", job)
+
+
+@case
+def config_check_reads_the_files_of_the_running_daemon_again():
+    d = Daemon({"log": {"level": "info"}})
+    r = muster(d, "config", "check")
+    assert r.status == 0, (r.status, r.err)
+    d.configure({"lmits": []})
+    r = muster(d, "config", "check")
+    assert r.status != 0 and "lmits" in r.err + r.out, (r.status, r.err, r.out)
+    assert muster(d, "ping").status == 0
