@@ -26,6 +26,7 @@
 struct bodydir;
 struct hosts;
 struct uploadread;
+struct validators;
 
 enum host_msg {
 	HOST_FETCH = 0x4800, /* leaf, asks: struct host_call, owned; see host_fetch */
@@ -112,6 +113,8 @@ struct host_opts {
 struct hosts *hosts_new(const struct host_opts *opts);
 /* After the actors have ended. */
 void hosts_free(struct hosts *hosts);
+/* What origins called the state of their resources. */
+struct validators *hosts_validators(struct hosts *hosts);
 void hosts_stats(const struct hosts *hosts, struct host_stats *ret);
 /*
  * Await: hands the call to the host of its origin. Takes the call in any case. A call that could

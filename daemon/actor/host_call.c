@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "edge/uploads.h"
+#include "model/validators.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +162,11 @@ struct hosts *hosts_new(const struct host_opts *opts)
 		return NULL;
 	h->opts = *opts;
 	table_init(&h->by_origin, opts->seed);
+	h->validators = validators_new(opts->seed);
+	if (h->validators == NULL) {
+		free(h);
+		return NULL;
+	}
 	return h;
 }
 
@@ -174,7 +180,13 @@ void hosts_free(struct hosts *h)
 		free(it->value);
 	table_fini(&h->by_origin);
 	free(h->orphan);
+	validators_free(h->validators);
 	free(h);
+}
+
+struct validators *hosts_validators(struct hosts *h)
+{
+	return h->validators;
 }
 
 void hosts_stats(const struct hosts *h, struct host_stats *ret)

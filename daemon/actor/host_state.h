@@ -19,6 +19,7 @@
 struct hosts {
 	struct host_opts opts;
 	struct table by_origin; /* -> host_entry */
+	struct validators *validators;
 	uint32_t n_calls;
 	uint64_t body_bytes;
 	uint64_t *orphan; /* files nobody wants: removed by the next host that runs */

@@ -8,6 +8,7 @@
 #include "actor/leaf_fetch_state.h"
 #include "base/rng.h"
 #include "model/credentials.h"
+#include "model/validators.h"
 #include "proto/result.h"
 
 #include <stdio.h>
@@ -136,12 +137,54 @@ void fetch_put_cookies(struct fetch *f)
 		cookies_put(c, &f->url, f->spec->cookie[i].name, f->spec->cookie[i].value);
 }
 
-void fetch_take_cookies(struct fetch *f)
+static void take_cookies(struct fetch *f)
 {
 	struct cookies *c = jar(f);
 	for (size_t i = 0; c != NULL && i < f->done->n_headers; i++)
 		if (slice_eq_nocase(f->done->headers[i].name, SLICE_LIT("Set-Cookie")))
 			cookies_take(c, &f->at, f->done->headers[i].value, wall_s(f));
+}
+
+/* ---- validators ---- */
+
+static bool asks_cache(const struct fetch *f)
+{
+	struct slice method = fetch_method(f);
+	return f->spec->cache && (slice_is(method, "GET") || slice_is(method, "HEAD")) &&
+	       !has_header(f, "If-None-Match") && !has_header(f, "If-Modified-Since");
+}
+
+static void add_conditions(struct fetch *f, struct own_fields *o)
+{
+	const struct job *j = fetch_job(f);
+	struct validator v;
+	f->is_conditional = asks_cache(f) && validators_get(hosts_validators(j->peers->hosts),
+							    j->uid, url_text(&f->at), &v);
+	if (!f->is_conditional)
+		return;
+	bytes_add_slice(add_field(o, "If-None-Match"), v.etag);
+	bytes_add_slice(add_field(o, "If-Modified-Since"), v.last_modified);
+}
+
+static void keep_validators(struct fetch *f)
+{
+	const struct job *j = fetch_job(f);
+	const struct host_done *d = f->done;
+	struct validator v = {.etag = {NULL, 0}};
+	if (!asks_cache(f) || !d->end.ok || d->status != 200)
+		return;
+	for (size_t i = 0; i < d->n_headers; i++)
+		if (slice_eq_nocase(d->headers[i].name, SLICE_LIT("ETag")))
+			v.etag = d->headers[i].value;
+		else if (slice_eq_nocase(d->headers[i].name, SLICE_LIT("Last-Modified")))
+			v.last_modified = d->headers[i].value;
+	validators_put(hosts_validators(j->peers->hosts), j->uid, url_text(&f->at), &v);
+}
+
+void fetch_keep_fields(struct fetch *f)
+{
+	take_cookies(f);
+	keep_validators(f);
 }
 
 /* ---- all of them ---- */
@@ -153,6 +196,7 @@ void fetch_own_fields(struct fetch *f, struct own_fields *o)
 	authorization(f, add_field(o, "Authorization"));
 	if (c != NULL && !has_header(f, "Cookie"))
 		cookies_add(c, &f->at, wall_s(f), add_field(o, "Cookie"));
+	add_conditions(f, o);
 	if (f->source != NULL && f->spec->body_kind == FETCH_BODY_MULTIPART &&
 	    !has_header(f, "Content-Type"))
 		bytes_printf(add_field(o, "Content-Type"), "multipart/form-data; boundary=%s",

@@ -163,7 +163,7 @@ static void take_answer(act_self *self, struct fetch *f)
 		f->m = NULL;
 		if (f->done->end.lapsed)
 			return;
-		fetch_take_cookies(f);
+		fetch_keep_fields(f);
 		fetch_judge(f);
 	} else if (f->timed_out && !act_is_cancelled(self)) {
 		f->outcome = (struct limit_outcome){

@@ -56,6 +56,7 @@ struct fetch {
 	struct digest digest; /* the challenge that is answered */
 	char cnonce[33];
 	uint32_t n_challenges; /* answered in this attempt */
+	bool is_conditional;   /* the request that is out asks whether it has changed */
 	bool is_answered;      /* the request that is out answers it */
 };
 
@@ -102,9 +103,10 @@ void fetch_own_fields(struct fetch *f, struct own_fields *o);
 void own_fields_fini(struct own_fields *o);
 /* Whether the answer is a challenge that one more request may meet. */
 bool fetch_challenged(act_self *self, struct fetch *f);
-/* The fetch's own cookies into the jar of its job, and those of an answer. */
+/* The fetch's own cookies into the jar of its job. */
 void fetch_put_cookies(struct fetch *f);
-void fetch_take_cookies(struct fetch *f);
+/* What an answer wants to be brought back: cookies, validators. */
+void fetch_keep_fields(struct fetch *f);
 
 /* leaf_body.c */
 /* Whether the body is read from somewhere while it is sent. */

@@ -84,16 +84,16 @@ static bool parse_url(struct fetch *f)
 	return e == ERR_OK;
 }
 
-static bool asks_cache(const struct fetch_spec *s)
+static bool asks_resume(const struct fetch_spec *s)
 {
-	return s->cache || s->resume;
+	return s->resume;
 }
 
 static const struct {
 	const char *name;
 	bool (*is_asked)(const struct fetch_spec *s);
 } unavailable[] = {
-	{"a cache, resuming", asks_cache},
+	{"resuming", asks_resume},
 };
 
 static bool all_available(struct fetch *f)

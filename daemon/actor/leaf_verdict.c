@@ -38,6 +38,8 @@ static void judge_status(struct fetch *f)
 	const struct host_done *d = f->done;
 	if (statuses_has(&f->spec->expect, d->status))
 		return;
+	if (d->status == 304 && f->is_conditional)
+		return; /* it has not changed: what was asked for */
 	f->phase = NULL;
 	fetch_says(f, KIND_STATUS, "%d%s%.*s", d->status, d->reason.n > 0 ? " " : "",
 		   (int)(d->reason.n < 200 ? d->reason.n : 200), d->reason.p);
