@@ -290,8 +290,11 @@ static void retry_put(act_self *self, struct task *t)
 		recall_drop_tree(t->env, (struct slice){path, at.n + (size_t)w});
 	}
 	recall_drop(t->env, at, RECALL_OUTCOME);
-	if (n->verb == VERB_EACH)
+	if (n->verb == VERB_EACH) {
+		int w = snprintf(path + at.n, TASK_PATH_MAX - at.n, ".s");
+		recall_drop_tree(t->env, (struct slice){path, at.n + (size_t)w});
 		recall_put_fresh_cursor(t->env, at);
+	}
 	int w = snprintf(text, sizeof(text), "%u,%llu,%llu", m->attempt,
 			 (unsigned long long)results_last_seq(t->env->results),
 			 (unsigned long long)(t->out.n_handled + t->out.n_failed));

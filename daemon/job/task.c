@@ -40,6 +40,8 @@ static bool wants_value(const struct node *node, const struct task *up)
 {
 	if (node->is_read)
 		return true;
+	if (node->place == PLACE_SOURCE)
+		return true;
 	if (node->place == PLACE_ENTER)
 		return node->parent->with[node->index].as.n > 0;
 	if (up == NULL || !up->wants_value)

@@ -178,6 +178,16 @@ int verb_each_step(act_self *self, void *task)
 	struct task *t = task;
 	struct each_frame *e = (void *)t->frame;
 	CO_BEGIN(&e->co);
+	if (each_source_is_task(t->node->u.each.in.kind)) {
+		e->source = task_new(t->env, t->node->u.each.in.task, t, t->names);
+		if (e->source == NULL) {
+			task_fail(t, KIND_MEMORY, "no memory for a task");
+			return ACT_OK;
+		}
+		CO_CALL(&e->co, e->rc, task_step, e->source);
+		if (!each_source_take(e, t))
+			return ACT_OK;
+	}
 	if (!begin(self, e, t))
 		return ACT_OK;
 	task_waits(t, TASK_WAITS_CHILDREN, act_now_ns(self), 0);

@@ -41,7 +41,8 @@ struct each_frame {
 	struct children c;
 	struct collect values;
 	struct results_cursor cursor;
-	json_t *list;		 /* SOURCE_LIST */
+	struct task *source;	 /* whose value the items are taken from */
+	json_t *list;		 /* SOURCE_LIST, or what the source's task gave */
 	struct spec_range range; /* SOURCE_RANGE */
 	uint64_t n_source;	 /* items of a list or range */
 	uint64_t index;		 /* the next to look at */
@@ -60,6 +61,11 @@ uint32_t each_window(const struct node *n);
 
 /* ---- the feeder (verb_each_feeder.c) ---- */
 
+/* Items that a task gives: it runs first, as `.s`; its value is part of its committed outcome, so a
+ * restart sees the same items. */
+bool each_source_is_task(enum source_kind k);
+/* The task has ended: the items are in e->list. False: there are none; the each has been failed. */
+bool each_source_take(struct each_frame *e, struct task *t);
 /* False: the source is not one; the task has been failed. */
 bool each_source_open(struct each_frame *e);
 /* A step; frame: &e->late. Of a cancelled each: launches what an earlier life began and did not

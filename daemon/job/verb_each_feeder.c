@@ -15,7 +15,7 @@
 
 bool each_source_runs(enum source_kind k)
 {
-	return k == SOURCE_LIST || k == SOURCE_RANGE || k == SOURCE_FEED;
+	return k == SOURCE_LIST || k == SOURCE_RANGE || k == SOURCE_FEED || each_source_is_task(k);
 }
 
 /* ---- sources that are known as a whole ---- */
@@ -65,6 +65,8 @@ bool each_source_open(struct each_frame *e)
 		ok = open_list(e, s);
 	else if (s->kind == SOURCE_RANGE)
 		ok = open_range(e, s);
+	else if (e->list != NULL)
+		ok = (e->n_source = json_array_size(e->list), true);
 	uint64_t known = s->kind == SOURCE_FEED ? feed_open(e->t->env->feed) : e->n_source;
 	if (ok)
 		e->t->env->n_expected += known > e->index ? known - e->index : 0;

@@ -45,6 +45,14 @@ static const struct row rows[] = {
 	 "{\"run\":{\"retry\":{\"attempts\":2,\"backoff\":\"30ms\"},\"sequence\":[{\"emit\":1},{"
 	 "\"fetch\":\"" H "/status/404\",\"retry\":{\"attempts\":1}}]}}",
 	 NULL, "failed", 2, 1, 1, 4, 1},
+	{"with",
+	 "{\"run\":{\"with\":[{\"enter\":{\"emit\":1},\"as\":\"s\",\"exit\":\"" H
+	 "/slow/15?${s}\"}],\"fetch\":\"" H "/slow/20?${s}\"}}",
+	 NULL, "succeeded", 3, 0, 0, 3, 1},
+	{"each over the JSON of a fetch",
+	 "{\"run\":{\"each\":{\"in\":{\"json\":\"" H
+	 "/json\",\"items\":\"/a/b\"},\"as\":\"n\",\"do\":{\"fetch\":\"" H "/slow/20?${n}\"}}}}",
+	 NULL, "succeeded", 3, 0, 0, 3, 2},
 	{"any keeps its winner",
 	 "{\"run\":{\"sequence\":[{\"id\":\"w\",\"any\":[{\"sequence\":[\"" H
 	 "/status/404\"]},{\"sequence\":[{\"emit\":7}]}]},\"" H "/slow/30?${w}\"]}}",

@@ -117,6 +117,23 @@ static const struct row rows[] = {
 	 "{\"run\":{\"retry\":{\"attempts\":2,\"backoff\":\"10ms\"},\"group\":[\"" H
 	 "/status/404\"]}}",
 	 "failed", 0, 1, 1, 0, 0, 2},
+	{"each over the JSON of a fetch",
+	 "{\"run\":{\"each\":{\"in\":{\"json\":\"" H
+	 "/json\",\"items\":\"/a/b\"},\"as\":\"n\",\"do\":{\"fetch\":\"" H "/ok${n}\"}}}}",
+	 "succeeded", 3, 0, 0, 0, 0, 3},
+	{"each over lines",
+	 "{\"run\":{\"each\":{\"in\":{\"lines\":{\"emit\":\"ok1\\n\\nok2\\r\\n\"}},\"as\":\"n\","
+	 "\"do\":"
+	 "{\"fetch\":\"" H "/${n}\"}}}}",
+	 "succeeded", 3, 0, 0, 0, 0, 3},
+	{"each over the lines of a body",
+	 "{\"run\":{\"each\":{\"in\":{\"lines\":\"" H "/ok\"},\"as\":\"n\",\"do\":{\"fetch\":\"" H
+	 "/ok${n}\"}}}}",
+	 "succeeded", 2, 0, 0, 0, 0, 2},
+	{"a source that fails fails its each",
+	 "{\"run\":{\"each\":{\"in\":{\"json\":\"" H
+	 "/s404\",\"items\":\"\"},\"as\":\"n\",\"do\":{\"fetch\":\"" H "/ok${n}\"}}}}",
+	 "failed", 0, 1, 0, 0, 0, 1},
 	{"with enters and leaves",
 	 "{\"run\":{\"with\":[{\"enter\":{\"emit\":\"tok\"},\"as\":\"s\",\"exit\":\"" H
 	 "/ok?${s}\"}],\"fetch\":\"" H "/s404?${s}\"}}",
