@@ -53,7 +53,7 @@ struct fetch {
 	struct results_wait wait;
 	struct uploadread *source; /* of the next request; then the call's */
 	char boundary[48];	   /* between its parts */
-	struct digest digest; /* the challenge that is answered */
+	struct digest digest;	   /* the challenge that is answered */
 	char cnonce[33];
 	uint32_t n_challenges; /* answered in this attempt */
 	bool is_conditional;   /* the request that is out asks whether it has changed */
