@@ -29,8 +29,8 @@ const struct world *realworld_world(const struct realworld *rw);
 /* SIGTERM, SIGINT and SIGHUP go to the daemon from now on. Errors: NOMEM. */
 struct daemon;
 enum err realworld_obey_signals(struct realworld *rw, struct daemon *d);
-/* From now until _unwatch a thread names the actor that holds the daemon's shard; _unwatch before the
- * daemon is freed. Without a thread it says so and goes on. */
+/* From now until _unwatch a thread names the actor that holds the daemon's shard; _unwatch before
+ * the daemon is freed. Without a thread it says so and goes on. */
 void realworld_watch(struct realworld *rw, struct daemon *d);
 void realworld_unwatch(struct realworld *rw);
 /* After the daemon. NULL is fine. */
