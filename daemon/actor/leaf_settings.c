@@ -57,6 +57,7 @@ void fetch_set_limits(const struct fetch *f, struct host_call *c)
 {
 	const struct config *s = settings(f);
 	c->req.limits.body_bytes = f->spec->max_body_bytes;
+	c->req.limits.min_rate_bytes = f->spec->min_rate_bytes;
 	if (s == NULL)
 		return;
 	c->req.limits.header_bytes = (size_t)s->http_header_bytes;

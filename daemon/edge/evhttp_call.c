@@ -12,6 +12,7 @@
 #define MAX_INTERIM	 10
 #define MAX_TRAILERS	 64
 #define CONTINUE_WAIT_MS 1000
+#define PACE_NS		 (5 * NS_PER_S)
 
 _Static_assert(sizeof(struct head_field) == sizeof(struct xheader), "the same two slices");
 
@@ -101,6 +102,19 @@ static void on_sent(void *arg, bool all_of_head)
 	}
 }
 
+static void watch_pace(struct xcall *call, int64_t now)
+{
+	int64_t least = call->limits.min_rate_bytes, took = now - call->pace_ns;
+	if (least <= 0 || (call->pace_ns != 0 && took < PACE_NS))
+		return;
+	double got = (double)(call->wire_bytes - call->pace_bytes);
+	if (call->pace_ns != 0 && got * (double)NS_PER_S < (double)least * (double)took)
+		xcall_fail(call, KIND_READ_TIMEOUT, "body", "slower than %lld bytes per second",
+			   (long long)least);
+	call->pace_ns = now;
+	call->pace_bytes = call->wire_bytes;
+}
+
 static void on_received(void *arg, size_t n)
 {
 	struct xcall *call = arg;
@@ -108,6 +122,8 @@ static void on_received(void *arg, size_t n)
 	int64_t now = clock_mono_ns(call->x->clock);
 	if (call->first_ns == 0)
 		call->first_ns = now;
+	if (call->head_seen)
+		watch_pace(call, now);
 	if (call->stalled || call->wait == WAIT_CONTINUE)
 		return;
 	call->wait = WAIT_BODY;
@@ -531,6 +547,7 @@ void xcall_turn(struct xcall *call)
 	}
 	if (call->stalled && call->credit > 0 && !call->failed) {
 		call->stalled = false;
+		call->pace_ns = 0; /* we were slow, not the server */
 		if (call->conn != NULL)
 			xcall_await(call, WAIT_BODY, call->timeouts.read_idle_ms);
 		body_flush(call);

@@ -83,6 +83,8 @@ struct xcall {
 	struct decode *decode;
 	bool decode_more; /* there may be output left inside */
 	uint64_t wire_bytes, decoded_bytes;
+	int64_t pace_ns; /* since when, and from how many wire bytes on, the rate is watched */
+	uint64_t pace_bytes;
 	int64_t submit_ns, first_ns, dns_ns, connect_ns, tls_ns;
 	enum kind kind;
 	const char *phase;

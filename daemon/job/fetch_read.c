@@ -65,6 +65,8 @@ static const struct field fetch_field[] = {
 	F_DURATION("read_timeout", FT, read_timeout_ms, 0, LONG, OPT, "between bytes: 30s"),
 	F_SIZE("max_body", FT, max_body_bytes, 0, HUGE, OPT, "decoded: 64M; 0 is no limit"),
 	F_SIZE("max_rate", FT, max_rate_bytes, 0, HUGE, OPT, "bytes per second; 0 is no limit"),
+	F_SIZE("min_rate", FT, min_rate_bytes, 0, HUGE, OPT,
+	       "bytes per second over 5 s, else the attempt fails with read.timeout; 0 is none"),
 	F_STRING("proxy", FT, proxy, 0, 4096, OPT, "http:// or socks5://; empty is none"),
 	F_CUSTOM("mirrors", FT, mirrors, keep_json,
 		 "{\"type\":\"array\",\"maxItems\":16,\"items\":{\"type\":\"string\"}}", OPT,
@@ -130,6 +132,7 @@ static void begin_draft(struct fetch_draft *d, const struct fetch_spec *f)
 		.read_timeout_ms = f->read_timeout_ms,
 		.max_body_bytes = f->max_body_bytes,
 		.max_rate_bytes = f->max_rate_bytes,
+		.min_rate_bytes = f->min_rate_bytes,
 	};
 }
 
@@ -147,6 +150,7 @@ static void take_scalars(struct fetch_spec *f, const struct fetch_draft *d)
 	f->read_timeout_ms = d->read_timeout_ms;
 	f->max_body_bytes = d->max_body_bytes;
 	f->max_rate_bytes = d->max_rate_bytes;
+	f->min_rate_bytes = d->min_rate_bytes;
 }
 
 static struct fields_at member_at(const struct fields_at *at, const char *name)

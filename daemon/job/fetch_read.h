@@ -41,7 +41,7 @@ struct fetch_draft {
 	} tls;
 	bool follow, decode, cache, resume;
 	int64_t max_redirects, timeout_ms, connect_timeout_ms, first_byte_timeout_ms,
-		read_timeout_ms, max_body_bytes, max_rate_bytes;
+		read_timeout_ms, max_body_bytes, max_rate_bytes, min_rate_bytes;
 };
 
 extern const struct field_table fetch_table;

@@ -79,6 +79,7 @@ struct fetch_spec {
 	int64_t read_timeout_ms;       /* 30 s */
 	int64_t max_body_bytes;	       /* 64 MiB decoded; 0: no limit */
 	int64_t max_rate_bytes;	       /* per second; 0: no limit */
+	int64_t min_rate_bytes;	       /* per second; 0: none */
 	bool has_proxy;
 	struct slice proxy; /* if has_proxy: a URL, or empty for none; else the daemon's default */
 	const struct slice *mirror; /* base URLs, in order */

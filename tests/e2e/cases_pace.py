@@ -5,7 +5,7 @@ import struct
 import threading
 import time
 
-from harness import Daemon, Nginx, Raw, Web, case, muster
+from harness import Daemon, Nginx, Raw, Web, case, muster, read_head
 
 
 def _relay(a, b):
@@ -85,3 +85,18 @@ def a_fast_rate_is_reached_although_tokens_lapse():
     took = time.monotonic() - began
     assert r.status == 0 and len(r.lines) == 3000, r.err
     assert took < 12, f"3000 requests at 1000/s took {took:.1f} s"
+
+
+@case
+def a_body_slower_than_min_rate_ends_the_attempt():
+    def trickle(conn, _):
+        while read_head(conn):
+            conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            for _ in range(60):
+                conn.sendall(b"x" * 100)
+                time.sleep(0.2)
+    d, s = Daemon(), Raw(trickle)
+    began = time.monotonic()
+    r = muster(d, "fetch", "--min-rate", "10k", "--retry", "0", s.url)
+    assert r.lines[0]["error"]["kind"] == "read.timeout", r.out
+    assert 4.5 < time.monotonic() - began < 9
