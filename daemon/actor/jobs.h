@@ -45,7 +45,7 @@ struct job_peers {
 	struct hosts *hosts;
 	struct bodydir *bodies;	 /* NULL: bodies stay in their lines */
 	struct uploads *uploads; /* NULL: no place for them */
-	struct fault *fault; /* NULL: none */
+	struct fault *fault;	 /* NULL: none */
 	uint8_t body_class;	 /* offload class that reads them */
 	struct events *events;	 /* NULL: nobody is told */
 	const struct clock *clock;

@@ -192,8 +192,8 @@ struct limiter_opts {
 	const struct clock *clock; /* wall_ns; running time is the shard's */
 	uint64_t boot_id;	   /* the same number as long as the machine has not been booted */
 	const struct log *log;
-	uint64_t seed;	   /* of hashes */
-	uint32_t max_keys; /* 0 = LIMIT_NAMED_KEYS_MAX */
+	uint64_t seed;	      /* of hashes */
+	uint32_t max_keys;    /* 0 = LIMIT_NAMED_KEYS_MAX */
 	uint32_t connections; /* requests under way at once, of all origins; 0: no limit */
 };
 

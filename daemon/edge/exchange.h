@@ -93,7 +93,7 @@ struct xlimits {
 	size_t header_bytes;	   /* 65536, all 1xx answers and trailers included */
 	size_t header_fields;	   /* 256 */
 	int64_t body_bytes;	   /* decoded; 0 = none */
-	int64_t min_rate_bytes; /* on the wire, per second over 5 s of reading; 0 = none */
+	int64_t min_rate_bytes;	   /* on the wire, per second over 5 s of reading; 0 = none */
 	uint32_t decoded_per_wire; /* 1000: the most a coding may expand, beyond the first 1 MiB */
 };
 
