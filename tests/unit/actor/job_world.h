@@ -60,6 +60,12 @@ struct server {
 	struct link calls;
 };
 
+struct validators *hosts_validators(struct hosts *hosts)
+{
+	(void)hosts;
+	return NULL; /* no fetch of these jobs asks for it */
+}
+
 struct host_call *host_call_new(void)
 {
 	return calloc(1, sizeof(struct host_call));
