@@ -289,7 +289,8 @@ END_TEST
 
 static const struct config *one_at_a_time(void *ctx)
 {
-	static const struct config c = {.jobs_active = 1, .jobs_queued = 100, .http_user_agent = ""};
+	static const struct config c = {
+		.jobs_active = 1, .jobs_queued = 100, .http_user_agent = ""};
 	(void)ctx;
 	return &c;
 }
