@@ -5,13 +5,12 @@ import os
 import re
 import shutil
 import signal
-import socket
 import stat
 import struct
 import subprocess
 import time
 
-from harness import BUILD, Daemon, Nginx, Process, Rpc, RpcError, Web, case, cpu_seconds, muster, muster_start, wait_until
+from harness import BUILD, Daemon, Process, RpcError, Web, case, cpu_seconds, muster, muster_start, wait_until
 
 RESULT_KEYS = ["job", "seq", "supersedes", "task", "tag", "url", "ok", "status", "reason", "final_url", "headers", "size", "body",
                "body_base64", "file", "value", "error", "history", "attempts", "at", "timing"]
@@ -468,27 +467,19 @@ def a_paused_job_starts_nothing_and_goes_on():
 
 
 @case
-def retry_runs_the_failed_leaves_again_and_says_what_it_replaces():
-    bad = [True]
-    d, w = Daemon(), Web(lambda hit: (404 if bad[0] and hit["path"] == "/b" else 200, [], b""))
-    job = muster(d, "fetch", "--detach", w.url + "/a", w.url + "/b").out.strip()
-    r = muster(d, "wait", job)
-    assert r.status == 1, r.status
-    old = [x for x in muster(d, "results", job).lines if not x["ok"]][0]
-    bad[0] = False
-    assert muster(d, "retry", job).status == 0
-    assert muster(d, "wait", job).status == 0, muster(d, "show", job).out
-    assert w.count("/a") == 1 and w.count("/b") == 2
-    new = muster(d, "results", job, "--after", "2").lines
-    assert len(new) == 1 and new[0]["supersedes"] == old["seq"] and new[0]["ok"], new
-    in_order(new[0], RESULT_KEYS)
-    final = json.loads(muster(d, "show", job, "--json").out)
-    assert final["state"] == "succeeded" and final["tasks"]["failed"] == 0 and final["tasks"]["ok"] == 2, final
+def what_a_job_is_not_ready_for_is_a_conflict():
+    d = Daemon()
     running = muster(d, "submit", "--detach", "-", stdin=json.dumps(SLEEPER)).out.strip()
-    r = muster(d, "retry", running)
-    assert r.status == 6 and "conflict" in r.err, (r.status, r.err)
     r = muster(d, "forget", running)
     assert r.status == 6 and "conflict" in r.err, (r.status, r.err)
+    assert muster(d, "cancel", running).status == 0
+    assert muster(d, "wait", running).status == 4
+    for command in ("cancel", "pause", "resume"):
+        r = muster(d, command, running)
+        assert r.status == 6 and "conflict" in r.err, (command, r.status, r.err)
+    assert muster(d, "forget", running).status == 0
+    r = muster(d, "show", running)
+    assert r.status not in (0, 2, 3) and "not_found" in r.err, (r.status, r.err)
 
 
 @case
