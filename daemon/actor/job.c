@@ -116,20 +116,13 @@ static void on_drain(act_self *self, struct job *j, struct job_call *c)
 typedef void (*on_call)(act_self *self, struct job *j, struct job_call *c);
 
 static const on_call call_table[JOB_CALLS] = {
-	[JOB_CALL_START] = on_start,
-	[JOB_CALL_FEED] = job_on_feed,
-	[JOB_CALL_UPLOAD] = job_on_upload,
-	[JOB_CALL_RESULTS] = job_on_results,
-	[JOB_CALL_CANCEL] = job_on_order,
-	[JOB_CALL_PAUSE] = job_on_order,
-	[JOB_CALL_RESUME] = job_on_order,
-	[JOB_CALL_RETRY] = job_on_order,
-	[JOB_CALL_WAIT] = job_on_wait,
-	[JOB_CALL_SHOW] = job_on_show,
-	[JOB_CALL_EXPLAIN] = job_on_explain,
-	[JOB_CALL_FORGET] = job_on_order,
-	[JOB_CALL_BODY] = job_on_body,
-	[JOB_CALL_ATTACH_LOST] = job_on_attach_lost,
+	[JOB_CALL_START] = on_start,	     [JOB_CALL_FEED] = job_on_feed,
+	[JOB_CALL_UPLOAD] = job_on_upload,   [JOB_CALL_RESULTS] = job_on_results,
+	[JOB_CALL_CANCEL] = job_on_order,    [JOB_CALL_PAUSE] = job_on_order,
+	[JOB_CALL_RESUME] = job_on_order,    [JOB_CALL_RETRY] = job_on_order,
+	[JOB_CALL_WAIT] = job_on_wait,	     [JOB_CALL_SHOW] = job_on_show,
+	[JOB_CALL_EXPLAIN] = job_on_explain, [JOB_CALL_FORGET] = job_on_order,
+	[JOB_CALL_BODY] = job_on_body,	     [JOB_CALL_ATTACH_LOST] = job_on_attach_lost,
 	[JOB_CALL_DRAIN] = on_drain,
 };
 
