@@ -615,5 +615,6 @@ def an_idle_daemon_sleeps():
         d.process.popen.wait(5)
     assert cpu_seconds(d.process.pid) - began <= 0.02
     p.terminate()
-    woken = [x for x in open(log, encoding="ascii", errors="replace") if "epoll" in x]
-    assert len(woken) <= 7, woken
+    # Waits that have ended, over five seconds: a few slow timers, each in some short steps.
+    woken = [x for x in open(log, encoding="ascii", errors="replace") if re.search(r"epoll_p?wait.*\) += ", x)]
+    assert len(woken) <= 25, woken
