@@ -10,24 +10,39 @@
 #include "proto/result.h"
 #include "run/task.h"
 
+#include <stdlib.h>
+
 enum { DURABLE, VOLATILE, N_STORES };
 
 struct listing {
-	act_co co;
-	int rc;
 	struct keeper *k;
 	struct jobs_list ask;
 	uint64_t token;
-	act_msg *m[N_STORES]; /* their answers; NULL: there is no such store */
 	int which;
+	struct store_reading *r[N_STORES]; /* what they answered; NULL: not asked */
 };
+
+struct list_frame {
+	act_co co;
+	int rc;
+	act_msg *m;
+};
+
+/* Also of a task that is killed between its two questions. */
+static void listing_free(void *p)
+{
+	struct listing *l = p;
+	for (int w = 0; w < N_STORES; w++)
+		store_reading_drop(l->r[w]);
+	free(l);
+}
 
 static act_id store_of(const struct listing *l)
 {
 	return l->which == DURABLE ? l->k->peers->durable : l->k->peers->memory;
 }
 
-static int ask(act_self *self, struct listing *l)
+static int ask(act_self *self, const struct listing *l, act_msg **ret_m)
 {
 	struct store_query q = {.kind = STORE_Q_JOBS,
 				.uid = l->ask.uid,
@@ -37,8 +52,7 @@ static int ask(act_self *self, struct listing *l)
 	struct store_reading *r = store_reading_new(&q);
 	if (r == NULL)
 		return ACT_ENOMEM;
-	return act_ask_buf(self, store_of(l), STORE_READ, r, sizeof(*r), store_reading_drop,
-			   &l->m[l->which]);
+	return act_ask_buf(self, store_of(l), STORE_READ, r, sizeof(*r), store_reading_drop, ret_m);
 }
 
 static void add_job(struct bytes *b, const struct store_job *j, bool is_volatile)
@@ -61,7 +75,7 @@ static void add_job(struct bytes *b, const struct store_job *j, bool is_volatile
 
 static const struct store_rows *rows_of(const struct listing *l, int which)
 {
-	const struct store_reading *r = l->m[which] != NULL ? act_data(l->m[which]) : NULL;
+	const struct store_reading *r = l->r[which];
 	return r != NULL && r->result == ERR_OK ? &r->rows : NULL;
 }
 
@@ -121,41 +135,43 @@ static void add_page(const struct listing *l, struct bytes *out)
 	bytes_add_byte(out, '}');
 }
 
-static void drop_answers(act_self *self, struct listing *l)
+static void take_answer(act_self *self, struct listing *l, act_msg *m)
 {
-	for (int w = 0; w < N_STORES; w++)
-		if (l->m[w] != NULL)
-			act_drop(self, l->m[w]);
+	l->r[l->which] = act_data(m);
+	m->buf.dtor = NULL; /* ours now */
+	act_drop(self, m);
 }
 
 static int list_step(act_self *self, void *frame)
 {
-	struct listing *l = frame;
+	struct list_frame *f = frame;
+	struct listing *l = act_arg(self);
 	struct bytes head = BYTES_LIMIT(0), out = BYTES_LIMIT(0);
-	CO_BEGIN(&l->co);
+	CO_BEGIN(&f->co);
 	for (l->which = 0; l->which < N_STORES; l->which++) {
 		if (store_of(l) == 0)
 			continue;
-		CO_AWAIT(&l->co, l->rc, ask(self, l));
-		if (l->rc != ACT_OK)
+		CO_AWAIT(&f->co, f->rc, ask(self, l, &f->m));
+		if (f->rc != ACT_OK)
 			break;
+		take_answer(self, l, f->m);
 	}
-	if (l->rc == ACT_OK) {
+	if (f->rc == ACT_OK) {
 		add_page(l, &out);
 		job_reply_send(self, l->token, JOBS_LIST, job_reply_new(&head, &out));
 	} else {
-		act_reply_error(self, l->token, l->rc);
+		act_reply_error(self, l->token, f->rc);
 	}
-	drop_answers(self, l);
 	bytes_fini(&out);
-	CO_END(&l->co);
+	CO_END(&f->co);
 }
 
 void keeper_list(act_self *self, struct keeper *k, const struct jobs_list *ask_for, uint64_t token)
 {
-	struct listing l = {.k = k, .ask = *ask_for, .token = token};
-	struct act_task_opts o = {
-		.name = "jobs.list", .frame_init = &l, .frame_init_size = sizeof(l)};
-	if (act_spawn_task(self, list_step, sizeof(l), &o) == 0)
+	struct listing *l = calloc(1, sizeof(*l));
+	struct act_task_opts o = {.name = "jobs.list", .arg = l, .arg_dtor = listing_free};
+	if (l != NULL)
+		*l = (struct listing){.k = k, .ask = *ask_for, .token = token};
+	if (l == NULL || act_spawn_task(self, list_step, sizeof(struct list_frame), &o) == 0)
 		act_reply_error(self, token, ACT_ENOMEM);
 }
