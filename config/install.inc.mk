@@ -3,7 +3,7 @@
 SYSCONFDIR ?= /etc
 ROOT_DIR    = $(DESTDIR)$(PREFIX)
 UNIT_DIR    = $(ROOT_DIR)/lib/systemd/system
-UNITS      := musterd.service musterd.socket musterd-gateway.service
+UNITS      := musterd.service musterd.socket musterd-gateway.service musterd-runner.service musterd-runner.socket
 
 # libmuster: one object that shows muster_* and nothing else.
 CLIENT_LIB  := $(BUILD)/libmuster.a
