@@ -184,6 +184,12 @@ static size_t op_texts(const struct store_op *op, struct op_text *t)
 	case STORE_HOLD_DROP:
 		t[2] = (struct op_text){op->hold.session, STORE_NAME_MAX};
 		return pair(t, op->hold.name, op->hold.data) + 1;
+	case STORE_NAMED_PUT:
+	case STORE_NAMED_HOLD:
+	case STORE_NAMED_DROP:
+		t[2] = (struct op_text){op->named.holder, STORE_NAME_MAX};
+		t[3] = (struct op_text){op->named.was, STORE_NAME_MAX};
+		return pair(t, op->named.name, op->named.data) + 2;
 	case STORE_OPID_PUT:
 		return pair(t, op->opid.op_id, op->opid.answer);
 	case STORE_KEY_DROP:

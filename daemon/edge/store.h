@@ -140,6 +140,16 @@ struct store_hold {
 	struct slice data; /* opaque here */
 };
 
+/* What a named object keeps: an item of a queue, a word about an event. By (name, n). */
+struct store_named {
+	struct slice name;
+	uint64_t n;
+	struct slice holder; /* who has taken it; empty: nobody */
+	struct slice was;    /* NAMED_HOLD only: who must have it before */
+	uint32_t tries;	     /* how often it came back */
+	struct slice data;   /* opaque here */
+};
+
 struct store_opid {
 	uint32_t uid;
 	struct slice op_id;
@@ -202,6 +212,11 @@ enum store_op_kind {
 	/* .hold: by (name, session). */
 	STORE_HOLD_PUT,
 	STORE_HOLD_DROP,
+	/* .named. PUT: puts or replaces. HOLD: holder and tries, if `was` has it now; else nothing.
+	 * DROP: if `holder` has it. */
+	STORE_NAMED_PUT,
+	STORE_NAMED_HOLD,
+	STORE_NAMED_DROP,
 	/* .opid. Refused: EXISTS if (uid, op_id) is there: .ret_answer is what was answered then.
 	 */
 	STORE_OPID_PUT,
@@ -284,6 +299,7 @@ struct store_op {
 		struct store_key key;
 		struct store_body body;
 		struct store_hold hold;
+		struct store_named named;
 		struct store_opid opid;
 		struct store_counter counter;
 		struct store_prune_op prune;
@@ -338,6 +354,7 @@ enum store_query_kind {
 	STORE_Q_CURSORS,  /* job, after_path, has_after -> .cursor by path */
 	STORE_Q_KEYS,	  /* text: name to start after (has_after) -> .key by name */
 	STORE_Q_HOLDS,	/* text, after_path: name and session to start after (has_after) -> .hold */
+	STORE_Q_NAMED,	/* text, after_n: name and n to start after (has_after) -> .named */
 	STORE_Q_OPID,	/* uid, text -> .opid */
 	STORE_Q_BODY,	/* job, after (the seq itself) -> .body of that result */
 	STORE_Q_BODIES, /* job, after (body id) -> .body by growing id */
@@ -372,6 +389,7 @@ struct store_row {
 		struct store_key key;
 		struct store_body body;
 		struct store_hold hold;
+		struct store_named named;
 		struct store_opid opid;
 		struct store_counter counter;
 		struct store_usage usage;

@@ -77,6 +77,14 @@ int mem_cmp_hold(const void *item, const void *hold)
 	return c != 0 ? c : mem_cmp_slice(a->session, b->session);
 }
 
+int mem_cmp_named(const void *item, const void *named)
+{
+	const struct store_named *a = item, *b = named;
+	int c = mem_cmp_slice(a->name, b->name);
+
+	return c != 0 ? c : cmp_u64(a->n, b->n);
+}
+
 int mem_cmp_opid(const void *item, const void *opid)
 {
 	const struct store_opid *a = item, *b = opid;
@@ -186,6 +194,7 @@ static void memory_close(struct store *base)
 	ordered_fini(&s->job);
 	mem_list_free(&s->key);
 	mem_list_free(&s->hold);
+	mem_list_free(&s->named);
 	mem_list_free(&s->opid);
 	mem_list_free(&s->counter);
 	if (s->owns_bodies)

@@ -100,6 +100,11 @@ static enum err add_hold(const struct read *r, const struct store_hold *h)
 	ADD_ROW(r, hold, *h, 3, name, session, data);
 }
 
+static enum err add_named(const struct read *r, const struct store_named *n)
+{
+	ADD_ROW(r, named, *n, 3, name, holder, data);
+}
+
 static enum err add_opid(const struct read *r, const struct store_opid *o)
 {
 	ADD_ROW(r, opid, *o, 2, op_id, answer);
@@ -253,6 +258,19 @@ static enum err read_holds(const struct read *r)
 	return e;
 }
 
+static enum err read_named(const struct read *r)
+{
+	const struct store_named after = {.name = r->q->text, .n = r->q->after_n};
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; e == ERR_OK && i < r->s->named.n; i++) {
+		const struct store_named *n = r->s->named.at[i];
+		if (!r->q->has_after || mem_cmp_named(n, &after) > 0)
+			e = add_named(r, n);
+	}
+	return e;
+}
+
 static enum err read_opid(const struct read *r)
 {
 	const struct store_opid key = {.uid = r->q->uid, .op_id = r->q->text};
@@ -300,15 +318,15 @@ static enum err read_usage(const struct read *r)
 }
 
 static enum err (*const read_query[STORE_QUERY_KINDS])(const struct read *) = {
-	[STORE_Q_JOB] = read_job,	[STORE_Q_JOB_IDEM] = read_job_idem,
-	[STORE_Q_JOBS] = read_jobs,	[STORE_Q_OPEN] = read_jobs,
-	[STORE_Q_QUEUED] = read_queued, [STORE_Q_FACTS] = read_facts,
-	[STORE_Q_FEED] = read_feed,	[STORE_Q_CHUNKS] = read_chunks,
-	[STORE_Q_DONE] = read_chunks,	[STORE_Q_CURSORS] = read_cursors,
-	[STORE_Q_KEYS] = read_keys,	[STORE_Q_HOLDS] = read_holds,
-	[STORE_Q_OPID] = read_opid,	[STORE_Q_BODY] = read_bodies,
-	[STORE_Q_BODIES] = read_bodies, [STORE_Q_COUNTER] = read_counter,
-	[STORE_Q_USAGE] = read_usage,
+	[STORE_Q_JOB] = read_job,	  [STORE_Q_JOB_IDEM] = read_job_idem,
+	[STORE_Q_JOBS] = read_jobs,	  [STORE_Q_OPEN] = read_jobs,
+	[STORE_Q_QUEUED] = read_queued,	  [STORE_Q_FACTS] = read_facts,
+	[STORE_Q_FEED] = read_feed,	  [STORE_Q_CHUNKS] = read_chunks,
+	[STORE_Q_DONE] = read_chunks,	  [STORE_Q_CURSORS] = read_cursors,
+	[STORE_Q_KEYS] = read_keys,	  [STORE_Q_HOLDS] = read_holds,
+	[STORE_Q_NAMED] = read_named,	  [STORE_Q_OPID] = read_opid,
+	[STORE_Q_BODY] = read_bodies,	  [STORE_Q_BODIES] = read_bodies,
+	[STORE_Q_COUNTER] = read_counter, [STORE_Q_USAGE] = read_usage,
 };
 
 enum err mem_read(struct store *base, const struct store_query *q, struct store_rows *rows)

@@ -78,6 +78,12 @@ enum err sq_number(struct sq *q, int64_t absent, int64_t *ret);
 enum err sq_schema(struct sq_store *s);
 /* store_sqlite_ops.c: conditions first, then the ops. ERR_OK with batch->result set: refused. */
 enum err sq_batch(struct sq_store *s, struct store_batch *b);
+/* store_sqlite_named.c */
+enum err sq_named_put(struct sq_store *s, struct store_op *op);
+enum err sq_named_hold(struct sq_store *s, struct store_op *op);
+enum err sq_named_drop(struct sq_store *s, struct store_op *op);
+void sq_named_bind(struct sq *q, const struct store_query *o);
+enum err sq_named_row(struct sq *q, const struct store_query *query, struct store_rows *rows);
 /* store_sqlite_prune.c */
 enum err sq_prune(struct sq_store *s, struct store_prune_op *op);
 /* store_sqlite_read.c */

@@ -84,7 +84,14 @@ static const char step_2[] =
 	" json_extract(l.value, '$.at') AS at, l.value AS line FROM chunk AS c,"
 	" json_each('[' || replace(rtrim(c.lines, char(10)), char(10), ',') || ']') AS l;";
 
-static const char *const steps[] = {step_1, step_2};
+/* What named objects keep: items of queues may be large. */
+static const char step_named[] =
+	"CREATE TABLE named(id INTEGER PRIMARY KEY, name TEXT NOT NULL, n INTEGER NOT NULL,"
+	" holder TEXT NOT NULL, tries INTEGER NOT NULL, sum INTEGER NOT NULL,"
+	" data TEXT NOT NULL);"
+	"CREATE UNIQUE INDEX named_n ON named(name, n);";
+
+static const char *const steps[] = {step_1, step_2, step_named};
 
 #define N_STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 

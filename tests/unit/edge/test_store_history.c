@@ -128,13 +128,29 @@ static void random_part_op(struct history *h, struct store_batch *b, uint64_t jo
 	}
 }
 
+static void random_named_op(struct rng *r, struct store_batch *b)
+{
+	static const enum store_op_kind kinds[] = {STORE_NAMED_PUT, STORE_NAMED_HOLD,
+						   STORE_NAMED_HOLD, STORE_NAMED_DROP};
+	static const char *const holders[] = {"", "", "h", "i"};
+	enum store_op_kind kind = kinds[rng_below(r, 4)];
+
+	add(b, kind)->named =
+		(struct store_named){.name = slice_of(rng_below(r, 2) == 0 ? "q" : "e"),
+				     .n = rng_below(r, 3),
+				     .holder = slice_of(holders[rng_below(r, 4)]),
+				     .was = slice_of(holders[rng_below(r, 4)]),
+				     .tries = (uint32_t)rng_below(r, 9),
+				     .data = slice_of(rng_below(r, 2) == 0 ? "" : "data")};
+}
+
 static void random_global_op(struct history *h, struct store_batch *b)
 {
 	static const char *const names[] = {"a", "b", "c"};
 	struct rng *r = &h->rng;
 	struct slice name = slice_of(names[rng_below(r, 3)]);
 
-	switch (rng_below(r, 5)) {
+	switch (rng_below(r, 8)) {
 	case 0:
 		add(b, STORE_KEY_PUT)->key =
 			(struct store_key){.name = name, .tat_ns = (int64_t)rng_below(r, 9)};
@@ -149,6 +165,11 @@ static void random_global_op(struct history *h, struct store_batch *b)
 	case 3:
 		add(b, STORE_OPID_PUT)->opid = (struct store_opid){
 			.uid = 1, .op_id = name, .wall_at_ns = (int64_t)rng_below(r, 20)};
+		break;
+	case 4:
+	case 5:
+	case 6:
+		random_named_op(r, b);
 		break;
 	default:
 		add(b, STORE_COUNTER_PUT)->counter =
@@ -223,6 +244,12 @@ static void dump_row(struct bytes *out, enum store_query_kind kind, const struct
 		bytes_printf(out, "hold %.*s %d\n", (int)row->hold.name.n, row->hold.name.p,
 			     (int)row->hold.fence);
 		break;
+	case STORE_Q_NAMED:
+		bytes_printf(out, "named %.*s %d %.*s %d %.*s\n", (int)row->named.name.n,
+			     row->named.name.p, (int)row->named.n, (int)row->named.holder.n,
+			     row->named.holder.p, (int)row->named.tries, (int)row->named.data.n,
+			     row->named.data.p);
+		break;
 	case STORE_Q_COUNTER:
 		bytes_printf(out, "counter %d\n", (int)row->counter.value);
 		break;
@@ -249,12 +276,12 @@ static void dump_query(struct store *s, struct bytes *out, struct store_query q)
 
 static void dump_store(struct store *s, struct bytes *out)
 {
-	static const enum store_query_kind all[] = {STORE_Q_JOBS, STORE_Q_OPEN, STORE_Q_KEYS,
-						    STORE_Q_HOLDS, STORE_Q_USAGE};
+	static const enum store_query_kind all[] = {STORE_Q_JOBS,  STORE_Q_OPEN,  STORE_Q_KEYS,
+						    STORE_Q_HOLDS, STORE_Q_NAMED, STORE_Q_USAGE};
 	static const enum store_query_kind each[] = {STORE_Q_JOB, STORE_Q_FACTS, STORE_Q_CHUNKS,
 						     STORE_Q_CURSORS};
 
-	for (size_t i = 0; i < 5; i++)
+	for (size_t i = 0; i < 6; i++)
 		dump_query(s, out, (struct store_query){.kind = all[i]});
 	dump_query(s, out, (struct store_query){.kind = STORE_Q_QUEUED, .priority = 9});
 	dump_query(s, out, (struct store_query){.kind = STORE_Q_COUNTER, .text = slice_of("a")});
