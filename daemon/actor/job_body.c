@@ -9,55 +9,24 @@
 #include "actor/job_state.h"
 #include "actor/store.h"
 #include "edge/bodyfile.h"
+#include "job/bodypiece.h"
 #include "proto/base64.h"
 #include "proto/jsonscan.h"
+#include "proto/units.h"
 #include "run/offload.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE_MAX (1u << 20)
-
-/* What the worker gets and gives; freed by whoever has it. */
-struct piece {
-	struct bodydir *dir;
-	struct bodyread *read; /* open, or NULL: to be opened */
-	struct store_body row;
-	uint64_t offset;
-	size_t length, n;
-	enum err result;
-	char *data;
-};
-
 struct reading {
-	act_co co;
+	act_co co, line_co;
 	int rc;
 	struct job *j;
 	struct job_call *call;
 	act_msg *m;
-	struct piece *piece;
+	struct bodypiece *piece;
+	uint64_t file;
 };
-
-static void piece_free(void *arg)
-{
-	struct piece *p = arg;
-	if (p == NULL)
-		return;
-	bodyread_close(p->read);
-	free(p->data);
-	free(p);
-}
-
-static int read_piece(void *arg)
-{
-	struct piece *p = arg;
-	p->result = ERR_OK;
-	if (p->read == NULL)
-		p->result = bodyread_open(p->dir, p->row.id, p->row.size, p->row.sha256, &p->read);
-	if (p->result == ERR_OK)
-		p->result = bodyread_at(p->read, p->offset, p->data, p->length, &p->n);
-	return ACT_OK;
-}
 
 /* ---- answers ---- */
 
@@ -82,20 +51,15 @@ static void refuse(act_self *self, struct reading *r, enum kind kind, const char
 
 /* ---- from its file ---- */
 
-static struct piece *piece_new(struct reading *r, const struct store_body *row)
+static struct bodypiece *piece_new(struct reading *r, const struct store_body *row)
 {
 	struct job *j = r->j;
 	const struct job_body_call *c = &r->call->body;
-	struct piece *p = calloc(1, sizeof(*p));
-	size_t n = c->length > 0 && c->length < PIECE_MAX ? c->length : PIECE_MAX;
+	size_t n = c->length > 0 && c->length < BODYPIECE_MAX ? c->length : BODYPIECE_MAX;
+	struct bodypiece *p = bodypiece_new(j->peers->bodies, row, n);
 	if (p == NULL)
 		return NULL;
-	*p = (struct piece){.dir = j->peers->bodies, .row = *row, .offset = c->offset, .length = n};
-	p->data = malloc(n);
-	if (p->data == NULL) {
-		free(p);
-		return NULL;
-	}
+	p->offset = c->offset;
 	if (j->body_read != NULL && j->body_id == row->id) {
 		p->read = j->body_read;
 		j->body_read = NULL; /* the worker has it */
@@ -115,12 +79,12 @@ static bool begin_file(struct reading *r)
 
 static void end_file(act_self *self, struct reading *r)
 {
-	struct piece *p = r->piece;
+	struct bodypiece *p = r->piece;
 	struct job *j = r->j;
 	r->piece = NULL;
 	if (p->result != ERR_OK) {
 		refuse(self, r, KIND_STORE_CORRUPT, "the stored body is damaged or gone");
-		piece_free(p);
+		bodypiece_free(p);
 		return;
 	}
 	answer(self, r, (struct slice){p->data, p->n}, p->row.size);
@@ -128,7 +92,7 @@ static void end_file(act_self *self, struct reading *r)
 	j->body_read = p->read;
 	j->body_id = p->row.id;
 	p->read = NULL;
-	piece_free(p);
+	bodypiece_free(p);
 }
 
 /* ---- from the line ---- */
@@ -167,8 +131,8 @@ static void from_line(act_self *self, struct reading *r)
 	} else {
 		size_t from = c->offset < body.n ? (size_t)c->offset : body.n;
 		size_t n = body.n - from;
-		if (n > PIECE_MAX)
-			n = PIECE_MAX;
+		if (n > BODYPIECE_MAX)
+			n = BODYPIECE_MAX;
 		if (c->length > 0 && c->length < n)
 			n = c->length;
 		answer(self, r, (struct slice){body.n > 0 ? body.p + from : "", n}, body.n);
@@ -190,11 +154,52 @@ static int ask(act_self *self, struct reading *r, enum store_query_kind kind, ui
 
 static int offload(act_self *self, struct reading *r)
 {
-	struct act_work w = {.fn = read_piece,
+	struct act_work w = {.fn = bodypiece_read,
 			     .arg = r->piece,
-			     .dtor = piece_free,
+			     .dtor = bodypiece_free,
 			     .cls = r->j->peers->body_class};
 	return act_offload(self, &w);
+}
+
+/* The body that the line names, if it does; 0: none. */
+static uint64_t named_file(struct reading *r)
+{
+	const struct store_reading *rows = act_data(r->m);
+	struct slice line, raw, name;
+	uint64_t id = 0;
+	if (rows->result != ERR_OK || rows->rows.n == 0 ||
+	    !find_line(&rows->rows.row[0].chunk, r->call->body.seq, &line) ||
+	    !jsonscan_member(line, "file", &raw) || jsonscan_plain(raw, &name) != ERR_OK ||
+	    units_u64(name, &id) != ERR_OK)
+		return 0;
+	return id;
+}
+
+/* A step: opens what the line names (a body that a task still needs stands under no seq), or
+ * answers with what is in the line. */
+static int line_step(act_self *self, void *frame)
+{
+	struct reading *r = frame;
+	CO_BEGIN(&r->line_co);
+	CO_AWAIT(&r->line_co, r->rc, ask(self, r, STORE_Q_CHUNKS, r->call->body.seq - 1));
+	if (r->rc != ACT_OK) {
+		refuse(self, r, KIND_BUSY, act_rc_text(r->rc));
+		return ACT_OK;
+	}
+	r->file = named_file(r);
+	if (r->file == 0)
+		from_line(self, r);
+	act_drop(self, r->m);
+	if (r->file == 0)
+		return ACT_OK;
+	CO_AWAIT(&r->line_co, r->rc, ask(self, r, STORE_Q_BODIES, r->file - 1));
+	if (r->rc == ACT_OK) {
+		begin_file(r);
+		act_drop(self, r->m);
+	}
+	if (r->piece == NULL)
+		refuse(self, r, KIND_NOT_FOUND, "this result has no body");
+	CO_END(&r->line_co);
 }
 
 static int body_step(act_self *self, void *frame)
@@ -206,21 +211,15 @@ static int body_step(act_self *self, void *frame)
 		begin_file(r);
 		act_drop(self, r->m);
 	}
-	if (r->piece != NULL) {
-		CO_AWAIT(&r->co, r->rc, offload(self, r));
-		if (r->rc == ACT_OK)
-			end_file(self, r);
-		else
-			refuse(self, r, KIND_BUSY, act_rc_text(r->rc));
+	if (r->piece == NULL)
+		CO_CALL(&r->co, r->rc, line_step, r);
+	if (r->piece == NULL)
 		return ACT_OK;
-	}
-	CO_AWAIT(&r->co, r->rc, ask(self, r, STORE_Q_CHUNKS, r->call->body.seq - 1));
-	if (r->rc != ACT_OK) {
+	CO_AWAIT(&r->co, r->rc, offload(self, r));
+	if (r->rc == ACT_OK)
+		end_file(self, r);
+	else
 		refuse(self, r, KIND_BUSY, act_rc_text(r->rc));
-		return ACT_OK;
-	}
-	from_line(self, r);
-	act_drop(self, r->m);
 	CO_END(&r->co);
 }
 

@@ -5,6 +5,8 @@
 #include "actor/leaf_exec.h"
 #include "actor/leaf_fetch.h"
 #include "actor/store.h"
+#include "job/bodypiece.h"
+#include "run/offload.h"
 
 static int apply(act_self *self, void *ctx, struct store_batch *batch, act_msg **ret_m)
 {
@@ -29,6 +31,22 @@ static const struct store_rows *rows(act_msg *m)
 	return r->result == ERR_OK ? &r->rows : NULL;
 }
 
+static struct bodypiece *body(void *ctx, const struct store_body *row, size_t length)
+{
+	struct job *j = ctx;
+	return j->peers->bodies != NULL ? bodypiece_new(j->peers->bodies, row, length) : NULL;
+}
+
+static int piece(act_self *self, void *ctx, struct bodypiece *p)
+{
+	struct job *j = ctx;
+	struct act_work w = {.fn = bodypiece_read,
+			     .arg = p,
+			     .dtor = bodypiece_free,
+			     .cls = j->peers->body_class};
+	return act_offload(self, &w);
+}
+
 static void stirred(act_self *self, void *ctx)
 {
 	job_stir(self, ctx);
@@ -47,6 +65,8 @@ struct leaf_port job_port(struct job *j)
 		.apply = apply,
 		.read = read_store,
 		.rows = rows,
+		.body = body,
+		.piece = piece,
 		.stirred = stirred,
 	};
 }

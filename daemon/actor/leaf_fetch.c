@@ -3,6 +3,7 @@
 #include "actor/leaf_fetch_state.h"
 #include "base/fault.h"
 #include "edge/uploads.h"
+#include "job/bodypiece.h"
 #include "job/recall.h"
 #include "job/results.h"
 
@@ -26,7 +27,9 @@ void leaf_fetch_fini(struct leaf_fetch *frame)
 	bytes_fini(&f->message);
 	digest_fini(&f->digest);
 	uploadread_free(f->source);
+	bodypiece_free(f->piece);
 	free(f->history);
+	f->piece = NULL;
 	f->spec = NULL;
 	f->source = NULL;
 	f->done = NULL;
@@ -320,6 +323,10 @@ int leaf_fetch_step(act_self *self, void *frame)
 		}
 	}
 	forget_due(f);
+	if (fetch_reads_back(f)) {
+		f->co1 = (act_co){0};
+		CO_CALL(&f->co, f->rc, fetch_read_back, f);
+	}
 	FAULT(fetch_job(f)->peers->fault, after_response_before_commit);
 	fetch_tell(self, f);
 	CO_CALL(&f->co, f->rc, results_wait, &f->wait);

@@ -14,6 +14,7 @@
 #include "model/retry.h"
 #include "model/url.h"
 
+struct bodypiece;
 struct uploadread;
 
 #define FETCH_HISTORY_MAX 64
@@ -51,9 +52,10 @@ struct fetch {
 	struct result_attempt *history;
 	uint32_t n_history;
 	struct results_wait wait;
-	struct uploadread *source; /* of the next request; then the call's */
-	char boundary[48];	   /* between its parts */
-	struct digest digest;	   /* the challenge that is answered */
+	struct bodypiece *piece, *reading; /* the body out of its file; reading: a worker has it */
+	struct uploadread *source;	   /* of the next request; then the call's */
+	char boundary[48];		   /* between its parts */
+	struct digest digest;		   /* the challenge that is answered */
 	char cnonce[33];
 	uint32_t n_challenges; /* answered in this attempt */
 	bool is_conditional;   /* the request that is out asks whether it has changed */
@@ -125,3 +127,13 @@ bool fetch_retries(act_self *self, struct fetch *f);
 void fetch_remember_attempt(act_self *self, struct fetch *f);
 /* t->out and the line. */
 void fetch_tell(act_self *self, struct fetch *f);
+
+/* leaf_value.c */
+/* Whether the body has to be read back from its file before it is told. */
+bool fetch_reads_back(const struct fetch *f);
+/* A step that does it; frame: struct fetch, with co1 zeroed. */
+int fetch_read_back(act_self *self, void *frame);
+/* The body; p NULL: none, or only in a file. */
+struct slice fetch_text(const struct fetch *f);
+/* The body as JSON if anybody looks at it, a new reference; NULL: not, or it is none. */
+json_t *fetch_json(const struct fetch *f);

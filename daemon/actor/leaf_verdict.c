@@ -3,6 +3,7 @@
  */
 #include "actor/leaf_fetch_state.h"
 #include "edge/store.h"
+#include "job/bodypiece.h"
 #include "job/results.h"
 #include "model/httpdate.h"
 #include "model/redirect.h"
@@ -13,7 +14,6 @@
 #include <string.h>
 
 #define LINE_HEADERS 256
-#define VALUE_BYTES  (1u << 20)
 
 static struct slice response_header(const struct host_done *d, const char *name)
 {
@@ -207,31 +207,31 @@ static void set_response(const struct fetch *f, struct result_record *rec,
 		rec->body = (struct slice){d->body.p != NULL ? d->body.p : "", d->body.n};
 }
 
-/* A body kept beside the record: its row goes into the same commit. */
-static void set_file(const struct fetch *f, struct result_record *rec, char name[32])
+/* A body kept beside the record: its row goes into the same commit. One that a task still needs, or
+ * whose line has no number yet, is found by the name in the line. */
+static void set_file(struct fetch *f, struct line_about *about, char name[32])
 {
 	struct host_done *d = f->done;
-	struct jobenv *env = f->leaf.task->env;
-	if (d == NULL || d->body_file == 0 || !fetch_job(f)->spec->results.body_inline)
+	struct task *t = f->leaf.task;
+	struct jobenv *env = t->env;
+	bool in_line = fetch_job(f)->spec->results.body_inline && line_is_wanted(t, about);
+	if (d == NULL || d->body_file == 0 || (!in_line && !t->wants_text))
 		return;
 	struct store_op *op = results_op(env->results, STORE_BODY_PUT);
 	if (op == NULL)
 		return;
-	uint64_t size = d->body_size;
-	op->body = (struct store_body){
-		.job = env->number, .seq = results_next_seq(env->results), .size = size};
+	bool is_held = t->wants_text || results_is_ahead(env->results, task_turn(t));
+	op->body = (struct store_body){.job = env->number,
+				       .seq = is_held ? BODYPIECE_HELD
+						      : results_next_seq(env->results),
+				       .size = d->body_size};
 	memcpy(op->body.sha256, d->sha256, 32);
 	op->body.id = host_done_take_file(d);
 	snprintf(name, 32, "%llu", (unsigned long long)op->body.id);
-	rec->file = slice_of(name);
-}
-
-static json_t *body_json(const struct fetch *f)
-{
-	const struct host_done *d = f->done;
-	if (d == NULL || d->body_file != 0 || d->body.n == 0 || d->body.n > VALUE_BYTES)
-		return NULL;
-	return json_loadb(d->body.p, d->body.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	if (in_line)
+		about->rec->file = slice_of(name);
+	if (t->wants_text)
+		about->value_file = slice_of(name);
 }
 
 /* An item that is not even a fetch: what was given stands for its URL if it is a plain string. */
@@ -251,26 +251,27 @@ void fetch_tell(act_self *self, struct fetch *f)
 	struct result_header header[LINE_HEADERS];
 	struct result_record rec = {.size = -1};
 	char file[32];
-	json_t *doc = NULL;
 	set_outcome(self, f);
 	rec.url = f->spec != NULL ? f->spec->url : item_url(t);
 	set_response(f, &rec, header);
-	set_file(f, &rec, file);
 	set_timing(f, &rec);
 	rec.phase = f->phase != NULL ? slice_of(f->phase) : (struct slice){NULL, 0};
 	rec.attempts = f->tries;
 	rec.history = f->history;
 	rec.n_history = f->n_history;
-	if (t->wants_value || line_needs_doc(t))
-		doc = body_json(f);
+	json_t *doc = fetch_json(f);
 	struct line_about about = {.rec = &rec,
 				   .header = (const struct cond_header *)(const void *)header,
 				   .n_header = rec.n_header,
 				   .doc = doc,
 				   .is_value = t->wants_value,
+				   .value_body = fetch_text(f),
 				   .fetch = f->spec};
+	set_file(f, &about, file);
 	line_tell(self, t, &about, &f->wait);
 	json_decref(doc);
+	bodypiece_free(f->piece);
+	f->piece = NULL;
 	host_done_free(f->done);
 	f->done = NULL;
 }

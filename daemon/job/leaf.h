@@ -13,8 +13,10 @@
 #include "job/outcome.h"
 #include "run/task.h"
 
+struct bodypiece;
 struct task;
 struct store_batch;
+struct store_body;
 struct store_query;
 struct store_rows;
 
@@ -44,6 +46,10 @@ struct leaf_port {
 	int (*apply)(act_self *self, void *ctx, struct store_batch *batch, act_msg **ret_m);
 	int (*read)(act_self *self, void *ctx, const struct store_query *q, act_msg **ret_m);
 	const struct store_rows *(*rows)(act_msg *m);
+	/* A piece of the body that row names; NULL: no memory, or no place for bodies. */
+	struct bodypiece *(*body)(void *ctx, const struct store_body *row, size_t length);
+	/* Awaits: a worker reads it. After ACT_ECANCELED it is gone, else the caller's again. */
+	int (*piece)(act_self *self, void *ctx, struct bodypiece *piece);
 	/* Something that followers or the client's feed wait for may have changed. */
 	void (*stirred)(act_self *self, void *ctx);
 };

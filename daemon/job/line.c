@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_BYTES (4u << 20)
+#define VALUE_BYTES (8u << 20)
 
 static enum results_class class_of(const struct outcome *o)
 {
@@ -80,12 +80,13 @@ static void tell_error(const struct task *t, struct result_record *rec, struct b
 	rec->error = bytes_slice(mem);
 }
 
-static bool is_wanted(const struct task *t, const struct line_about *about)
+bool line_is_wanted(const struct task *t, const struct line_about *about)
 {
 	const struct cond *where = t->env->spec->results.where;
 	struct cond_input in = {.has_result = true,
 				.status = about->rec->status,
-				.kind = about->rec->kind,
+				.kind = t->out.error != NULL ? failure_kind(t->out.error)
+							     : KIND_NONE,
 				.headers = about->header,
 				.n_headers = about->n_header,
 				.doc = about->doc};
@@ -142,6 +143,9 @@ static void set_value(struct task *t, const struct line_about *about)
 	struct bytes text = BYTES_LIMIT(VALUE_BYTES);
 	struct result_record whole = *about->rec;
 	whole.select = 0;
+	whole.file = about->value_file;
+	if (whole.file.p == NULL)
+		whole.body = about->value_body;
 	if (result_add(&text, &whole) == ERR_OK) {
 		json_t *v = json_loadb(text.p, text.n, JSON_ALLOW_NUL, NULL);
 		if (v != NULL && about->doc != NULL)
@@ -186,7 +190,7 @@ void line_tell(act_self *self, struct task *t, struct line_about *about,
 	rec->select = t->env->spec->results.select;
 	tell_error(t, rec, &error);
 	count(t, c);
-	if (is_wanted(t, about))
+	if (line_is_wanted(t, about))
 		write_line(t, about, c);
 	else
 		results_count(t->env->results, c);

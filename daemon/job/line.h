@@ -20,8 +20,10 @@ struct line_about {
 	struct result_record *rec; /* job, seq, task, tag, ok, at, error are filled in here */
 	const struct cond_header *header;
 	size_t n_header;
-	const json_t *doc;		/* the body as JSON if something looks at it; NULL: none */
-	bool is_value;			/* the line, with the body as `json`, is the task's value */
+	const json_t *doc;	 /* the body as JSON if something looks at it; NULL: none */
+	bool is_value;		 /* the line, with the body as `json`, is the task's value */
+	struct slice value_body; /* the value's body and file, whatever the line has of them */
+	struct slice value_file;
 	const struct fetch_spec *fetch; /* its own tag goes before the node's; may be NULL */
 };
 
@@ -32,6 +34,8 @@ struct line_about {
 void line_tell(act_self *self, struct task *t, struct line_about *about,
 	       struct results_wait *ret_wait);
 int line_wait(act_self *self, void *frame);
+/* Whether results.where lets it be stored; t->out stands. */
+bool line_is_wanted(const struct task *t, const struct line_about *about);
 /* For verbs that tell only when they fail. A step; frame: struct line_plain. */
 struct line_plain {
 	act_co co;

@@ -138,7 +138,7 @@ void results_hold(struct results *r, int by)
 	CHECK(r->n_holding >= 0);
 }
 
-static bool is_ahead(const struct results *r, struct results_turn turn)
+bool results_is_ahead(const struct results *r, struct results_turn turn)
 {
 	return r->is_ordered && turn.has_turn && turn.index != r->turn;
 }
@@ -150,7 +150,7 @@ enum err results_begin(struct results *r, struct results_turn turn, struct resul
 				     .seq = r->next_seq,
 				     .start = f->lines.n,
 				     .turn = turn,
-				     .is_held = is_ahead(r, turn)};
+				     .is_held = results_is_ahead(r, turn)};
 	if (ret->is_held)
 		ret->seq = 0;
 	return ERR_OK;

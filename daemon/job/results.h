@@ -65,6 +65,8 @@ struct results_line {
 
 /* Errors: NOMEM. Between begin and end nothing else of results may be called. */
 enum err results_begin(struct results *r, struct results_turn turn, struct results_line *ret);
+/* Whether a line of that turn would have to wait for its number. */
+bool results_is_ahead(const struct results *r, struct results_turn turn);
 /* The line is complete. On a failed append it is taken back: NOMEM, TOO_LARGE. */
 enum err results_end(struct results *r, struct results_line *line, enum results_class c);
 /* A leaf ended whose line is not wanted (results.where): only counted. */

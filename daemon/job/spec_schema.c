@@ -46,8 +46,9 @@ static const struct {
 	 "},\"kind\":{\"type\":[\"string\",\"array\"]},\"header\":{\"type\":\"object\"},\"any\":"
 	 "{\"type\":\"array\",\"minItems\":1,\"items\":" REF("cond") "},\"not\":" REF(
 		 "cond") ","
-			 "\"of\":{\"type\":\"string\",\"minLength\":1}},\"patternProperties\":{\"^/"
-			 "\":{}},"
+			 "\"of\":{\"type\":\"string\",\"minLength\":1}},\"patternProperties\":{\"^("
+			 "/"
+			 ".*)?$\":{}},"
 			 "\"additionalProperties\":false}"},
 };
 

@@ -35,20 +35,40 @@ static size_t size_of(const struct jobenv *env, const struct node *node)
 	return sizeof(struct task) + (n > 0 ? n : env->port.fetch_size);
 }
 
+/* Whether the value of node is that of the task it belongs to. */
+static bool passes_on(const struct node *node, const struct task *up)
+{
+	enum verb v = up->node->verb;
+	if (node->place == PLACE_CATCH)
+		return true;
+	if (node->place != PLACE_CHILD)
+		return false;
+	if (v == VERB_SEQUENCE)
+		return node->index + 1 == up->node->n_child;
+	return v == VERB_ANY || v == VERB_FALLBACK;
+}
+
 /* Only what somebody reads is worth keeping: its own id, or a parent that passes it on. */
 static bool wants_value(const struct node *node, const struct task *up)
 {
 	if (node->is_read)
 		return true;
 	if (node->place == PLACE_SOURCE)
-		return true;
+		return node->parent->u.each.in.kind != SOURCE_EMITS;
 	if (node->place == PLACE_ENTER)
 		return node->parent->with[node->index].as.n > 0;
 	if (up == NULL || !up->wants_value)
 		return false;
-	if (up->node->verb == VERB_SEQUENCE && node->place == PLACE_CHILD)
-		return node->index + 1 == up->node->n_child;
-	return node->place == PLACE_CHILD || node->place == PLACE_EACH;
+	enum verb v = up->node->verb;
+	return passes_on(node, up) || node->place == PLACE_EACH ||
+	       (node->place == PLACE_CHILD && (v == VERB_GROUP || v == VERB_GATHER));
+}
+
+static bool wants_text(const struct node *node, const struct task *up)
+{
+	if (node->place == PLACE_SOURCE)
+		return node->parent->u.each.in.kind != SOURCE_EMITS;
+	return up != NULL && up->wants_text && passes_on(node, up);
 }
 
 struct task *task_new(struct jobenv *env, const struct node *node, struct task *up,
@@ -67,6 +87,7 @@ struct task *task_new(struct jobenv *env, const struct node *node, struct task *
 	t->up = up;
 	t->names = names;
 	t->wants_value = wants_value(node, up);
+	t->wants_text = wants_text(node, up);
 	list_init(&t->link);
 	list_push_back(&env->tasks, &t->all);
 	return t;

@@ -64,7 +64,6 @@ static bool open_cursor(struct each_frame *e, struct task *t)
 static bool begin(act_self *self, struct each_frame *e, struct task *t)
 {
 	const struct each_spec *s = &t->node->u.each;
-	e->t = t;
 	e->window = each_window(t->node);
 	e->room = act_event_new(t->env->shard);
 	if (e->room == NULL || !open_cursor(e, t)) {
@@ -84,6 +83,18 @@ static bool begin(act_self *self, struct each_frame *e, struct task *t)
 	if (s->mode == EACH_GROUP && e->c.n_failed > 0)
 		children_cancel(self, &e->c, ACT_WHY_SIBLING);
 	return true;
+}
+
+/* The task that the items come from has ended. False: it failed, and the each with it. */
+static bool each_source_ended(struct each_frame *e, struct task *t)
+{
+	struct task *source = e->source;
+	task_sum(t, &source->out);
+	if (outcome_is_ok(&source->out))
+		return true;
+	t->out.state = source->out.state;
+	t->out.error = failure_ref(source->out.error);
+	return false;
 }
 
 /* ---- as items end ---- */
@@ -117,8 +128,8 @@ static void item_ended(struct each_frame *e, struct task *item)
 	env->n_open--;
 	if (--e->n_open < e->window)
 		act_event_set(e->room);
-	if (e->t->node->u.each.in.kind == SOURCE_FEED)
-		feed_watermark(env->feed, cursor_watermark(&e->cursor.cursor));
+	if (e->ops->done_below != NULL)
+		e->ops->done_below(e, cursor_watermark(&e->cursor.cursor));
 }
 
 /* ---- end ---- */
@@ -140,12 +151,12 @@ static uint64_t done_from(const struct cursor *c, uint64_t index)
 static void count_unstarted(struct each_frame *e)
 {
 	struct jobenv *env = e->t->env;
-	bool is_feed = e->t->node->u.each.in.kind == SOURCE_FEED;
-	uint64_t known = is_feed ? feed_next(env->feed) : e->n_source;
+	uint64_t known = e->ops->known != NULL ? e->ops->known(e) : e->n_source;
 	uint64_t rest = known > e->index ? known - e->index : 0;
 	rest -= done_from(&e->cursor.cursor, e->index);
 	env->tally.not_started += rest * verb_leaves(e->t->node->u.each.run);
-	env->n_expected -= rest < env->n_expected ? rest : env->n_expected;
+	if (e->ops->is_counted)
+		env->n_expected -= rest < env->n_expected ? rest : env->n_expected;
 }
 
 static void each_ends(act_self *self, struct each_frame *e, struct task *t)
@@ -157,11 +168,13 @@ static void each_ends(act_self *self, struct each_frame *e, struct task *t)
 	task_sum(t, &e->c.below);
 	count_unstarted(e);
 	if (t->out.state == OUTCOME_FAILED)
-		return; /* its source failed */
+		return; /* it could not even start */
 	if (is_group && e->c.n_failed > 0)
 		task_fail_with(t, children_errors(&e->c));
 	else if (is_cancelled)
 		task_cancelled(self, t);
+	else if (e->broken != NULL)
+		task_fail_with(t, failure_ref(e->broken));
 	else if (is_group && e->c.n_cancelled + e->c.n_never > 0)
 		task_fail(t, KIND_CANCELLED, "an item was cancelled");
 	else if (too_few(e) && e->c.n_failed > 0)
@@ -178,14 +191,16 @@ int verb_each_step(act_self *self, void *task)
 	struct task *t = task;
 	struct each_frame *e = (void *)t->frame;
 	CO_BEGIN(&e->co);
-	if (each_source_is_task(t->node->u.each.in.kind)) {
+	e->t = t;
+	e->ops = each_source(t->node->u.each.in.kind);
+	if (e->ops->is_after_task) {
 		e->source = task_new(t->env, t->node->u.each.in.task, t, t->names);
 		if (e->source == NULL) {
 			task_fail(t, KIND_MEMORY, "no memory for a task");
 			return ACT_OK;
 		}
 		CO_CALL(&e->co, e->rc, task_step, e->source);
-		if (!each_source_take(e, t))
+		if (!each_source_ended(e, t))
 			return ACT_OK;
 	}
 	if (!begin(self, e, t))
@@ -214,6 +229,9 @@ void verb_each_fini(struct task *t)
 	struct each_frame *e = (void *)t->frame;
 	children_fini(&e->c);
 	collect_fini(&e->values);
+	failure_drop(e->broken);
+	if (e->ops != NULL && e->ops->fini != NULL)
+		e->ops->fini(e);
 	if (e->cursor.path.p != NULL) {
 		list_remove(&e->cursor.link);
 		cursor_fini(&e->cursor.cursor);

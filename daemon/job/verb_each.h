@@ -13,6 +13,16 @@
 
 struct each_frame;
 
+/* What a source's `load` works with; zeroed when it begins. */
+struct each_load {
+	act_co co;
+	int rc;
+	struct each_frame *e; /* in */
+	struct feed_load feed;
+	struct bodypiece *piece; /* under way */
+	act_msg *m;
+};
+
 /* Takes items from the source and launches them. */
 struct feeder {
 	act_co co;
@@ -21,7 +31,7 @@ struct feeder {
 	struct slice line;
 	json_t *value; /* of a list or range: borrowed or own */
 	uint32_t n;
-	struct feed_load load;
+	struct each_load load;
 };
 
 /* What an earlier life began, once nothing more is launched. */
@@ -34,14 +44,43 @@ struct each_late {
 	act_scope *shield;
 };
 
+/* Where items come from: a row of the table in verb_each_source.c. Absent members are NULL. */
+struct each_source {
+	/* Its task runs before anything else of the each, as `.s`; e->source has ended when open is
+	 * called, and is freed after it. */
+	bool is_after_task;
+	/* n_source is how many items there are, all told; else nobody knows. */
+	bool is_counted;
+	/* False: the each has been failed. */
+	bool (*open)(struct each_frame *e);
+	/* Item `index`, growing from call to call (the same may be asked for again), into f->line
+	 * as JSON text or f->value. END also when e->broken says why there are no more. */
+	enum feed_got (*take)(struct feeder *f, uint64_t index);
+	/* After FEED_LOAD. A step; frame: struct each_load. */
+	act_step load;
+	/* After FEED_EMPTY: set when there may be more. NULL: there was no memory. */
+	act_event *(*more)(struct each_frame *e);
+	/* The watermark has moved. */
+	void (*done_below)(struct each_frame *e, uint64_t index);
+	/* Items that are known so far, of a source that is not counted. */
+	uint64_t (*known)(const struct each_frame *e);
+	void (*fini)(struct each_frame *e);
+};
+
+/* NULL: this daemon cannot run it. */
+const struct each_source *each_source(enum source_kind k);
+
 struct each_frame {
 	act_co co;
 	int rc;
 	struct task *t;
+	const struct each_source *ops;
+	void *src; /* the source's own state, freed by its fini */
 	struct children c;
 	struct collect values;
 	struct results_cursor cursor;
 	struct task *source;	 /* whose value the items are taken from */
+	struct failure *broken;	 /* why the source ended too early; NULL: it did not */
 	json_t *list;		 /* SOURCE_LIST, or what the source's task gave */
 	struct spec_range range; /* SOURCE_RANGE */
 	uint64_t n_source;	 /* items of a list or range */
@@ -59,15 +98,23 @@ struct results_cursor *each_cursor(struct task *each);
 /* W of a concurrency; an each whose items do more than fetch starts no more than c. */
 uint32_t each_window(const struct node *n);
 
+/* ---- sources: verb_each_source.c, verb_each_text.c ---- */
+
+/* Opens it; also what e->source has given. False: the each has been failed. */
+bool each_source_open(struct each_frame *e);
+/* The source can give no more: after the items before. */
+void each_source_breaks(struct each_frame *e, enum kind kind, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* An item of e->list or e->range. */
+enum feed_got each_take_known(struct feeder *f, uint64_t index);
+/* Lines, texts between marks, a list in JSON: out of what a task gave. */
+bool each_text_open(struct each_frame *e);
+enum feed_got each_text_take(struct feeder *f, uint64_t index);
+int each_text_load(act_self *self, void *load);
+void each_text_fini(struct each_frame *e);
+
 /* ---- the feeder (verb_each_feeder.c) ---- */
 
-/* Items that a task gives: it runs first, as `.s`; its value is part of its committed outcome, so a
- * restart sees the same items. */
-bool each_source_is_task(enum source_kind k);
-/* The task has ended: the items are in e->list. False: there are none; the each has been failed. */
-bool each_source_take(struct each_frame *e, struct task *t);
-/* False: the source is not one; the task has been failed. */
-bool each_source_open(struct each_frame *e);
 /* A step; frame: &e->late. Of a cancelled each: launches what an earlier life began and did not
  * end, so that it is cleaned up. */
 int each_late_step(act_self *self, void *late);

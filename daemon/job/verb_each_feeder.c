@@ -13,90 +13,10 @@
 
 #define LAUNCHES_PER_TURN 64
 
-bool each_source_runs(enum source_kind k)
-{
-	return k == SOURCE_LIST || k == SOURCE_RANGE || k == SOURCE_FEED || each_source_is_task(k);
-}
-
-/* ---- sources that are known as a whole ---- */
-
-static bool open_list(struct each_frame *e, const struct source *s)
-{
-	struct interp_env env = names_env(e->t->names);
-	struct interp_error err = {0};
-	if (spec_value_render(&s->value, &env, &e->list, &err) != ERR_OK) {
-		task_fail(e->t, KIND_REQUEST_INVALID, "in: %s", err.sentence);
-		return false;
-	}
-	if (!json_is_array(e->list)) {
-		task_fail(e->t, KIND_REQUEST_INVALID, "in: it is not a list");
-		return false;
-	}
-	e->n_source = json_array_size(e->list);
-	return true;
-}
-
-static bool open_range(struct each_frame *e, const struct source *s)
-{
-	struct interp_env env = names_env(e->t->names);
-	struct interp_error err = {0};
-	char sentence[128] = "";
-	json_t *v = NULL;
-	e->range = s->range;
-	if (!s->has_range) {
-		enum err rc = spec_value_render(&s->value, &env, &v, &err);
-		if (rc == ERR_OK)
-			rc = spec_range_read(v, &e->range, sentence);
-		json_decref(v);
-		if (rc != ERR_OK) {
-			task_fail(e->t, KIND_REQUEST_INVALID, "in: %s%s", err.sentence, sentence);
-			return false;
-		}
-	}
-	e->n_source = spec_range_count(&e->range);
-	return true;
-}
-
-bool each_source_open(struct each_frame *e)
-{
-	const struct source *s = &e->t->node->u.each.in;
-	bool ok = s->kind == SOURCE_FEED;
-	if (s->kind == SOURCE_LIST)
-		ok = open_list(e, s);
-	else if (s->kind == SOURCE_RANGE)
-		ok = open_range(e, s);
-	else if (e->list != NULL)
-		ok = (e->n_source = json_array_size(e->list), true);
-	uint64_t known = s->kind == SOURCE_FEED ? feed_open(e->t->env->feed) : e->n_source;
-	if (ok)
-		e->t->env->n_expected += known > e->index ? known - e->index : 0;
-	return ok;
-}
-
-static enum feed_got take_known(struct feeder *f, uint64_t index)
-{
-	struct each_frame *e = f->e;
-	if (index >= e->n_source)
-		return FEED_END;
-	if (e->list != NULL)
-		f->value = json_incref(json_array_get(e->list, index));
-	else
-		f->value = json_integer(e->range.from + (int64_t)index * e->range.step);
-	return f->value != NULL ? FEED_ITEM : FEED_EMPTY;
-}
-
 static void expect_less(struct each_frame *e)
 {
-	if (e->t->env->n_expected > 0)
+	if (e->ops->is_counted && e->t->env->n_expected > 0)
 		e->t->env->n_expected--;
-}
-
-static enum feed_got take_at(struct feeder *f, uint64_t index)
-{
-	struct each_frame *e = f->e;
-	if (e->t->node->u.each.in.kind == SOURCE_FEED)
-		return feed_take(e->t->env->feed, index, &f->line);
-	return take_known(f, index);
 }
 
 /* The next item that is not done yet. */
@@ -107,7 +27,7 @@ static enum feed_got take(struct feeder *f)
 		e->index++;
 		expect_less(e);
 	}
-	return take_at(f, e->index);
+	return e->ops->take(f, e->index);
 }
 
 /* ---- launching ---- */
@@ -219,7 +139,7 @@ static bool late_one(act_self *self, struct each_late *l)
 	uint64_t index = l->index[l->i];
 	if (index < e->index || cursor_is_done(&e->cursor.cursor, index))
 		return true;
-	enum feed_got got = take_at(&l->f, index);
+	enum feed_got got = e->ops->take(&l->f, index);
 	if (got == FEED_LOAD)
 		return false;
 	struct task *item = got == FEED_ITEM ? item_new(&l->f, index) : NULL;
@@ -240,9 +160,9 @@ int each_late_step(act_self *self, void *late)
 			l->i++;
 			continue;
 		}
-		l->f.load = (struct feed_load){.f = l->f.e->t->env->feed};
+		l->f.load = (struct each_load){.e = l->f.e};
 		l->shield = act_scope_shield(self, 0);
-		CO_CALL(&l->co, l->rc, feed_load, &l->f.load);
+		CO_CALL(&l->co, l->rc, l->f.e->ops->load, &l->f.load);
 		if (l->shield != NULL)
 			act_scope_close(self, l->shield, ACT_OK, NULL);
 		if (l->rc != ACT_OK)
@@ -275,6 +195,13 @@ static int await_leave(act_self *self, struct feeder *f)
 	return ACT_OK;
 }
 
+static int await_more(act_self *self, struct feeder *f)
+{
+	struct each_frame *e = f->e;
+	return e->ops->more != NULL ? act_event_wait(self, e->ops->more(e))
+				    : act_sleep(self, 100 * NS_PER_MS);
+}
+
 static bool may_launch(struct feeder *f)
 {
 	return act_event_is_set(f->e->room) && act_event_is_set(f->e->t->env->go) &&
@@ -299,16 +226,15 @@ static int feeder_step(act_self *self, void *frame)
 		if (got == FEED_END)
 			return ACT_OK;
 		if (got == FEED_LOAD) {
-			f->load = (struct feed_load){.f = f->e->t->env->feed};
-			CO_CALL(&f->co, f->rc, feed_load, &f->load);
+			f->load = (struct each_load){.e = f->e};
+			CO_CALL(&f->co, f->rc, f->e->ops->load, &f->load);
 			if (f->rc != ACT_OK)
 				return ACT_OK;
 			continue;
 		}
 		if (got == FEED_EMPTY) {
 			task_waits(f->e->t, TASK_WAITS_ITEMS, act_now_ns(self), 0);
-			CO_AWAIT(&f->co, f->rc,
-				 act_event_wait(self, feed_more(f->e->t->env->feed)));
+			CO_AWAIT(&f->co, f->rc, await_more(self, f));
 			if (f->rc != ACT_OK)
 				return ACT_OK;
 			continue;

@@ -264,7 +264,7 @@ static enum err read_member(struct parse *ps, const struct place *around, const 
 {
 	const struct fields_at at = {.up = around->at, .member = name};
 	const struct place pl = {v, &at, around->depth, around->has_of};
-	if (name[0] == '/')
+	if (name[0] == '/' || name[0] == 0) /* "": the whole */
 		return read_pointer(ps, &pl, name, &test[(*n)++]);
 	for (size_t i = 0; i < N_MEMBER; i++) {
 		if (strcmp(name, member[i].name) != 0)

@@ -1,11 +1,13 @@
 /*
- * fuzz_split -- texts between marks, lines, Link fields, templates and globs. The first byte says
- * how long the pieces are in which the rest is fed; what comes out must not depend on them.
+ * fuzz_split -- texts between marks, lines, lists in JSON, Link fields, templates and globs. The
+ * first byte says how long the pieces are in which the rest is fed; what comes out must not depend
+ * on them.
  */
 #include "base/check.h"
 #include "model/between.h"
 #include "model/glob.h"
 #include "model/interp.h"
+#include "model/jsonitems.h"
 #include "model/lines.h"
 #include "model/link.h"
 
@@ -50,6 +52,28 @@ static void cut_lines(struct slice text, size_t n, struct bytes *out)
 	lines_fini(&l);
 }
 
+static void cut_json(struct slice text, size_t n, struct bytes *out)
+{
+	struct jsonitems j;
+	struct slice item;
+	enum err e = ERR_AGAIN;
+	CHECK(jsonitems_init(&j, SLICE_LIT("/a"), SLICE_LIT("/b/0")) == ERR_OK);
+	for (size_t at = 0; e == ERR_AGAIN; at += n) {
+		if (at >= text.n)
+			jsonitems_end(&j);
+		else
+			jsonitems_feed(
+				&j, (struct slice){text.p + at, text.n - at < n ? text.n - at : n});
+		while ((e = jsonitems_next(&j, &item)) == ERR_OK) {
+			bytes_add_slice(out, item);
+			bytes_add_byte(out, '|');
+		}
+	}
+	bytes_add_str(out, err_text(e));
+	bytes_add_slice(out, jsonitems_beside(&j));
+	jsonitems_fini(&j);
+}
+
 static void compare(struct slice text, size_t n,
 		    void (*cut)(struct slice text, size_t n, struct bytes *out))
 {
@@ -91,6 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t n = 1 + data[0] % 64, half = text.n / 2;
 	compare(text, n, cut_between);
 	compare(text, n, cut_lines);
+	compare(text, n, cut_json);
 	if (link_find(text, "next", &target))
 		CHECK(target.p >= text.p && target.p + target.n <= text.p + text.n);
 	try_template(text);

@@ -130,6 +130,26 @@ static const struct row rows[] = {
 	 "{\"run\":{\"each\":{\"in\":{\"lines\":\"" H "/ok\"},\"as\":\"n\",\"do\":{\"fetch\":\"" H
 	 "/ok${n}\"}}}}",
 	 "succeeded", 2, 0, 0, 0, 0, 2},
+	{"each over texts between marks",
+	 "{\"run\":{\"each\":{\"in\":{\"between\":[\"<l>\",\"</l>\"],\"of\":{\"emit\":"
+	 "\"<l>ok1</l><l>ok&#50;</l>\"}},\"as\":\"n\",\"do\":{\"fetch\":\"" H "/${n}\"}}}}",
+	 "succeeded", 3, 0, 0, 0, 0, 3},
+	{"each over a list that a task emits",
+	 "{\"run\":{\"each\":{\"in\":{\"json\":{\"emit\":{\"a\":[1,2]}},\"items\":\"/a\"},"
+	 "\"as\":\"n\",\"do\":{\"fetch\":\"" H "/ok${n}\"}}}}",
+	 "succeeded", 3, 0, 0, 0, 0, 3},
+	{"a source that is skipped gives no items",
+	 "{\"run\":{\"sequence\":[{\"id\":\"a\",\"emit\":1},{\"each\":{\"in\":{\"lines\":{"
+	 "\"when\":{\"of\":\"a\",\"status\":404},\"fetch\":\"" H "/ok\"}},\"do\":\"" H "/ok\"}}]}}",
+	 "succeeded", 1, 0, 0, 0, 0, 1},
+	{"the value of a handler is cut too",
+	 "{\"run\":{\"each\":{\"in\":{\"json\":{\"fetch\":\"" H "/s404\",\"catch\":[{\"do\":\"" H
+	 "/json\"}]},\"items\":\"/a/b\"},\"do\":\"" H "/ok\"}}}",
+	 "succeeded", 3, 0, 1, 0, 0, 4},
+	{"what cannot be cut further fails after the items before",
+	 "{\"run\":{\"each\":{\"in\":{\"json\":{\"emit\":\"[1,2,\"}},\"as\":\"n\",\"do\":{"
+	 "\"fetch\":\"" H "/ok${n}\"}}}}",
+	 "failed", 3, 0, 0, 0, 0, 3},
 	{"a source that fails fails its each",
 	 "{\"run\":{\"each\":{\"in\":{\"json\":\"" H
 	 "/s404\",\"items\":\"\"},\"as\":\"n\",\"do\":{\"fetch\":\"" H "/ok${n}\"}}}}",
