@@ -227,6 +227,7 @@ static enum err spawn_below(struct daemon *d, act_self *root)
 	struct host_opts hosts = {.exchange = w->exchange,
 				  .bodies = w->durable != NULL ? store_bodies(w->durable) : NULL,
 				  .body_class = HOUSE_WORK_FILE,
+				  .boot = w->machine_boot,
 				  .log = h->log,
 				  .seed = w->hash_seed};
 	h->hosts = hosts_new(&hosts);

@@ -16,11 +16,12 @@ static void one_free(struct host_one *c)
 	list_remove(&c->link);
 	c->host->n_calls--;
 	c->host->hosts->n_calls--;
-	host_call_free(c->call);
 	host_done_free(c->done);
 	host_spill_free(c->spill);
 	host_upload_free(c->upload);
+	host_held_fini(c->host->hosts, &c->held, true);
 	EVP_MD_CTX_free(c->md);
+	host_call_free(c->call);
 	free(c);
 }
 
@@ -39,6 +40,7 @@ static void let_go(act_self *self, struct host_one *c)
 	act_timer_clear(self, &c->timer);
 	if (c->event != NULL)
 		act_unprepare(self, c->event);
+	host_partial_put(c);
 	host_body_discard(self, c);
 	one_free(c);
 }
@@ -54,6 +56,7 @@ static void finish_hash(struct host_one *c)
 
 static void answer(act_self *self, struct host_one *c)
 {
+	host_partial_put(c);
 	finish_hash(c);
 	struct host_done *d = c->done;
 	c->done = NULL;
@@ -113,6 +116,11 @@ static void on_head(void *ctx, xcall_id id, const struct xhead *head)
 	struct host_one *c = ctx;
 	(void)id;
 	host_done_head(c->done, head);
+	if (!host_partial_judge(c))
+		return;
+	exchange_abort(c->host->hosts->opts.exchange, c->id);
+	c->has_ended = true;
+	host_wake(c);
 }
 
 static void on_data(void *ctx, xcall_id id, struct slice bytes)
@@ -128,6 +136,7 @@ static void on_end(void *ctx, xcall_id id, const struct xend *end)
 	struct host_one *c = ctx;
 	(void)id;
 	host_done_end(c->done, end);
+	host_partial_check(c);
 	c->has_ended = true;
 	host_wake(c);
 }
@@ -190,6 +199,7 @@ static void on_fetch(act_self *self, struct host *h, act_msg *m)
 			return;
 		}
 	}
+	host_partial_take(c);
 	c->call->req.credit_bytes = host_body_credit(c);
 	enum err e = host_upload_begin(c);
 	if (e == ERR_OK)

@@ -14,6 +14,8 @@
  *            memory reach HOST_BODIES_MEMORY, go to a body file through offloaded writes; reading
  *            pauses while a write is under way. HOST_BODY_DROP only counts.
  * Uploads    are read by offloads, one piece ahead of what the connection takes.
+ * Partials   a call may bring a struct host_partial: what it holds is gone on with if the answer
+ *            fits, and if the answer is cut, what came of it is held for the next call.
  * Threads    the shard of the directory.
  */
 #pragma once
@@ -21,9 +23,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "edge/exchange.h"
+#include "model/resume.h"
 #include "run/task.h"
 
 struct bodydir;
+struct host_partial;
 struct hosts;
 struct uploadread;
 struct validators;
@@ -32,6 +36,7 @@ enum host_msg {
 	HOST_FETCH = 0x4800, /* leaf, asks: struct host_call, owned; see host_fetch */
 	HOST_DONE,	     /* reply: struct host_done, owned */
 	HOST_EVENT,	     /* the host's own exchange call: something came in */
+	HOST_SWEEP,	     /* leaf, job: there are files nobody wants */
 };
 
 #define HOST_BODY_MEMORY   (64u << 10)
@@ -54,7 +59,12 @@ struct host_call {
 	enum host_body body;
 	bool want_sha256;
 	int64_t max_rate_bytes; /* per second, of this body; 0: no limit */
-	uint64_t job;		/* for body files */
+	/* A reference, owned; NULL: a cut body is of no use. The request's Range begins at
+	 * resume_from, 0: it has none. Its url is that of this request. */
+	struct host_partial *partial;
+	uint64_t resume_from;
+	struct slice url;
+	bool is_last_try; /* what is cut is shown, not held */
 };
 
 /* Zeroed; NULL: no memory. */
@@ -79,6 +89,9 @@ struct host_done {
 	struct bytes body;
 	uint64_t body_file; /* id in the bodydir; 0: none */
 	uint64_t body_size;
+	bool is_resumed; /* the body began with what an earlier answer had left */
+	bool is_held;	 /* what came of the body is held for the next call */
+	bool is_misfit;	 /* the range that came does not fit: the whole must be asked for */
 	bool has_sha256; /* of all it was, when asked, or of a file */
 	uint8_t sha256[32];
 	struct bytes mem;  /* texts of the head */
@@ -104,6 +117,7 @@ struct host_opts {
 	struct exchange *exchange; /* outlives the actors */
 	struct bodydir *bodies;	   /* NULL: bodies stay in memory up to their max_body */
 	uint8_t body_class;	   /* offload class of body writes */
+	uint64_t boot;		   /* of the machine: an unfinished body outlives the daemon only */
 	const struct log *log;
 	uint64_t seed;	  /* of hashes */
 	uint16_t mailbox; /* of each host; 0 = 4096 */
@@ -116,6 +130,25 @@ void hosts_free(struct hosts *hosts);
 /* What origins called the state of their resources. */
 struct validators *hosts_validators(struct hosts *hosts);
 void hosts_stats(const struct hosts *hosts, struct host_stats *ret);
+
+/* ---- bodies that were cut (host_partial.c) ---- */
+
+/*
+ * Of the task at that path, with what an earlier life of the daemon has left of it. kept_job: the
+ * number of a durable job, whose beginnings outlive the daemon; 0: of a volatile one. NULL: no
+ * memory.
+ */
+struct host_partial *host_partial_new(struct hosts *hosts, uint64_t kept_job, struct slice path);
+struct host_partial *host_partial_ref(struct host_partial *p);
+/* NULL is allowed. The last one lets go what is in memory; a file stays for a later life. */
+void host_partial_unref(struct host_partial *p);
+/* The task has ended: nobody wants any of it any more, now or later. NULL is allowed. */
+void host_partial_end(act_self *self, struct host_partial *p);
+/* What is held, and of which URL; size 0: nothing. Slices live until the next call with p. */
+struct slice host_partial_held(const struct host_partial *p, struct resume_held *ret);
+/* The job has ended: so have all its partials. */
+void hosts_forget_job(act_self *self, struct hosts *hosts, uint64_t kept_job);
+
 /*
  * Await: hands the call to the host of its origin. Takes the call in any case. A call that could
  * not even be submitted is answered with end.kind (request.invalid, busy, memory).

@@ -54,6 +54,10 @@ static void pace(struct host_one *c, size_t n)
 
 bool host_body_data(struct host_one *c, struct slice bytes)
 {
+	if (c->ignores_body) {
+		c->owed += bytes.n;
+		return true;
+	}
 	c->done->body_size += bytes.n;
 	if (c->md != NULL)
 		EVP_DigestUpdate(c->md, bytes.p, bytes.n);
@@ -77,26 +81,40 @@ void host_spill_free(void *spill)
 	struct host_spill *s = spill;
 	if (s == NULL)
 		return;
-	bodyfile_free(s->file);
+	if (s->stays)
+		bodyfile_leave(s->file);
+	else
+		bodyfile_free(s->file);
 	bytes_fini(&s->chunk);
+	bytes_fini(&s->text);
 	free(s);
+}
+
+static enum err open_file(struct host_spill *s)
+{
+	if (s->reopen_id != 0)
+		return bodykept_reopen(s->dir, s->kept_job, s->reopen_id, s->reopen_size, &s->file);
+	return s->kept_job != 0 ? bodykept_new(s->dir, &s->about, &s->file)
+				: bodyfile_new(s->dir, &s->file);
 }
 
 /* On a worker. */
 static int write_chunk(void *arg)
 {
 	struct host_spill *s = arg;
-	if (s->is_unwanted) {
+	if (s->after == SPILL_UNWANTED) {
 		bodyfile_free(s->file);
 		s->file = NULL;
 		return ACT_OK;
 	}
 	if (s->file == NULL)
-		s->result = bodyfile_new(s->dir, &s->file);
+		s->result = open_file(s);
 	if (s->result == ERR_OK && s->chunk.n > 0)
 		s->result = bodyfile_append(s->file, s->chunk.p, s->chunk.n);
-	if (s->result == ERR_OK && s->is_last)
+	if (s->result == ERR_OK && s->after == SPILL_FINISH)
 		s->result = bodyfile_finish(s->file, &s->size, s->sha256);
+	if (s->result == ERR_OK && s->after == SPILL_PARK)
+		bodyfile_park(s->file);
 	return ACT_OK;
 }
 
@@ -116,6 +134,7 @@ static struct host_spill *spill_of(struct host_one *c)
 		if (c->spill == NULL)
 			return NULL;
 		c->spill->dir = c->host->hosts->opts.bodies;
+		host_partial_marks(c, c->spill);
 		c->spill_state = SPILL_IDLE;
 	}
 	return c->spill;
@@ -132,7 +151,9 @@ static void write_some(act_self *self, struct host_one *c)
 	}
 	struct bytes empty = {0};
 	s->chunk = d->body;
-	s->is_last = c->has_ended;
+	s->after = !c->has_ended	    ? SPILL_GOES_ON
+		   : host_partial_is_cut(c) ? SPILL_PARK
+					    : SPILL_FINISH;
 	int rc = submit(self, c, s);
 	if (rc != ACT_OK) {
 		s->chunk = empty;
@@ -153,7 +174,9 @@ void host_body_written(act_self *self, struct host_one *c, struct host_spill *s)
 	c->spill_state = SPILL_IDLE;
 	if (s->result != ERR_OK) {
 		c->done->body.err = s->result;
-	} else if (s->is_last) {
+	} else if (s->after == SPILL_PARK) {
+		c->spill_state = SPILL_DONE;
+	} else if (s->after == SPILL_FINISH) {
 		c->spill_state = SPILL_DONE;
 		c->done->body_file = bodyfile_id(s->file);
 		c->done->has_sha256 = true;
@@ -174,7 +197,8 @@ void host_body_discard(act_self *self, struct host_one *c)
 	struct host_spill *s = c->spill;
 	if (s == NULL || s->file == NULL)
 		return;
-	s->is_unwanted = true;
+	s->after = SPILL_UNWANTED;
+	s->stays = false;
 	c->spill = NULL;
 	c->spill_state = SPILL_NONE;
 	struct act_work w = {.fn = write_chunk,
@@ -217,7 +241,7 @@ static int remove_files(void *arg)
 {
 	struct hosts *batch = arg;
 	for (uint32_t i = 0; i < batch->n_orphan; i++)
-		bodydir_remove(batch->opts.bodies, batch->orphan[i]);
+		host_orphan_remove(batch, &batch->orphan[i]);
 	return ACT_OK;
 }
 

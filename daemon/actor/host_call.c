@@ -25,6 +25,7 @@ void host_call_free(void *call)
 	if (c->hold_free != NULL)
 		c->hold_free(c->hold);
 	uploadread_free(c->upload);
+	host_partial_unref(c->partial);
 	bytes_fini(&c->mem);
 	free(c);
 }
@@ -56,17 +57,30 @@ struct host_done *host_done_new(struct hosts *hosts)
 	return d;
 }
 
-static void add_orphan(struct hosts *h, uint64_t id)
+void host_orphan_add(struct hosts *h, const struct host_orphan *orphan)
 {
 	if (h->n_orphan == h->cap_orphan) {
 		uint32_t cap = h->cap_orphan == 0 ? 16 : h->cap_orphan * 2;
-		uint64_t *grown = realloc(h->orphan, cap * sizeof(*grown));
-		if (grown == NULL)
+		struct host_orphan *grown = realloc(h->orphan, cap * sizeof(*grown));
+		if (grown == NULL) {
+			bodyfile_leave(orphan->file);
 			return; /* swept at the next start */
+		}
 		h->orphan = grown;
 		h->cap_orphan = cap;
 	}
-	h->orphan[h->n_orphan++] = id;
+	h->orphan[h->n_orphan++] = *orphan;
+}
+
+/* Blocks for the disk. */
+void host_orphan_remove(const struct hosts *h, const struct host_orphan *orphan)
+{
+	if (orphan->file != NULL)
+		bodyfile_free(orphan->file);
+	else if (orphan->kept_job != 0)
+		bodykept_remove(h->opts.bodies, orphan->kept_job, orphan->id);
+	else
+		bodydir_remove(h->opts.bodies, orphan->id);
 }
 
 void host_done_free(void *done)
@@ -76,7 +90,7 @@ void host_done_free(void *done)
 		return;
 	d->hosts->body_bytes -= d->counted;
 	if (d->body_file != 0)
-		add_orphan(d->hosts, d->body_file);
+		host_orphan_add(d->hosts, &(struct host_orphan){.id = d->body_file});
 	bytes_fini(&d->body);
 	bytes_fini(&d->mem);
 	bytes_fini(&d->late);
@@ -162,11 +176,13 @@ struct hosts *hosts_new(const struct host_opts *opts)
 		return NULL;
 	h->opts = *opts;
 	table_init(&h->by_origin, opts->seed);
+	table_init(&h->left, opts->seed);
 	h->validators = validators_new(opts->seed);
 	if (h->validators == NULL) {
 		free(h);
 		return NULL;
 	}
+	host_partials_load(h);
 	return h;
 }
 
@@ -174,8 +190,9 @@ void hosts_free(struct hosts *h)
 {
 	if (h == NULL)
 		return;
+	host_partials_fini(h);
 	for (uint32_t i = 0; i < h->n_orphan; i++)
-		bodydir_remove(h->opts.bodies, h->orphan[i]);
+		host_orphan_remove(h, &h->orphan[i]);
 	TABLE_EACH (it, &h->by_origin)
 		free(it->value);
 	table_fini(&h->by_origin);

@@ -3,6 +3,7 @@
  *
  *	host.c       the actor: calls in, answers out
  *	host_body.c  a body: in memory, or in a file by offloaded writes; and its pace
+ *	host_partial.c  a body that was cut: held for the next call
  *	host_upload.c  the body of a request: read by offloads while it goes out
  *	host_call.c  requests and answers as those see them who ask; the directory
  */
@@ -12,6 +13,7 @@
 #include "base/list.h"
 #include "base/table.h"
 #include "edge/bodyfile.h"
+#include "edge/bodykept.h"
 #include "run/shard.h"
 
 #include <openssl/evp.h>
@@ -22,8 +24,12 @@ struct hosts {
 	struct validators *validators;
 	uint32_t n_calls;
 	uint64_t body_bytes;
-	uint64_t *orphan; /* files nobody wants: removed by the next host that runs */
+	struct host_orphan {
+		uint64_t id, kept_job; /* kept_job 0: a finished one */
+		struct bodyfile *file; /* unfinished; NULL: by its number */
+	} * orphan;		       /* files nobody wants: removed by the next host that runs */
 	uint32_t n_orphan, cap_orphan;
+	struct table left; /* "JOB PATH" -> struct host_held: what an earlier life left */
 };
 
 struct host_entry {
@@ -38,10 +44,37 @@ struct host_spill {
 	struct bodydir *dir;
 	struct bodyfile *file;
 	struct bytes chunk;
-	bool is_last, is_unwanted;
+	enum spill_after { SPILL_GOES_ON, SPILL_FINISH, SPILL_PARK, SPILL_UNWANTED } after;
+	bool stays; /* if it is freed unfinished, a later life may want it */
 	enum err result;
 	uint64_t size;
 	uint8_t sha256[BODY_SHA256];
+	/* Of a body that may be gone on with: kept_job is not 0 if it outlives the daemon, and then
+	 * about says of what it is the beginning (its slices are in text). reopen: the file is
+	 * there, with so many bytes, not opened in this life. */
+	uint64_t kept_job, reopen_id, reopen_size;
+	struct bodyabout about;
+	struct bytes text;
+};
+
+/* The beginning of a body, at rest. */
+struct host_held {
+	struct resume_held what; /* size 0: nothing; its slices are in text */
+	struct slice url;
+	struct bytes text;
+	struct bytes body; /* all of it, or: */
+	size_t counted;	   /* of it, in hosts.body_bytes */
+	struct host_spill *spill;
+	EVP_MD_CTX *md; /* of a body that is not kept */
+};
+
+struct host_partial {
+	unsigned refs; /* the task's, the call's */
+	struct hosts *hosts;
+	uint64_t kept_job; /* 0: not for a later life */
+	bool has_ended;
+	struct host_held held;
+	struct bytes path;
 };
 
 /* What a request sends, piece by piece. Its own so that it outlives the call. */
@@ -74,6 +107,10 @@ struct host_one {
 	enum spill_state spill_state;
 	struct host_spill *spill;   /* NULL while it is being written */
 	struct host_upload *upload; /* NULL: the request has its body at hand */
+	/* a body that may be cut: what it goes on with, what it would be the beginning of */
+	struct host_held held;
+	bool may_be_held, ignores_body;
+	uint64_t due_size; /* so far an answer with a range goes; 0: it has none */
 	/* its pace: bytes for which credit is due, all of it at due_ns */
 	size_t owed;
 	int64_t due_ns;
@@ -93,6 +130,9 @@ struct host {
 /* ---- host_call.c ---- */
 
 struct host_done *host_done_new(struct hosts *hosts);
+/* For the next host that runs. */
+void host_orphan_add(struct hosts *hosts, const struct host_orphan *orphan);
+void host_orphan_remove(const struct hosts *hosts, const struct host_orphan *orphan);
 void host_done_head(struct host_done *d, const struct xhead *head);
 void host_done_end(struct host_done *d, const struct xend *end);
 /* The end that this side makes. */
@@ -114,6 +154,25 @@ void host_body_discard(act_self *self, struct host_one *c);
 void host_spill_free(void *spill);
 /* Removes files nobody wants. */
 void host_orphans(act_self *self, struct hosts *hosts);
+
+/* ---- host_partial.c ---- */
+
+/* What an earlier life left. */
+void host_partials_load(struct hosts *hosts);
+void host_partials_fini(struct hosts *hosts);
+/* Takes what is held into the call, if its request asks for the rest. */
+void host_partial_take(struct host_one *c);
+/* In a callback of the exchange: what the head means for that. True: nothing more is wanted. */
+bool host_partial_judge(struct host_one *c);
+/* In a callback of the exchange, after its end: whether all that was promised has come. */
+void host_partial_check(struct host_one *c);
+/* Whether the end leaves a beginning behind, instead of a body. */
+bool host_partial_is_cut(const struct host_one *c);
+/* Whether a file that is begun now may outlive this call; then what it is the beginning of. */
+void host_partial_marks(const struct host_one *c, struct host_spill *s);
+/* No worker has anything of it: the partial gets what is left to go on with. */
+void host_partial_put(struct host_one *c);
+void host_held_fini(struct hosts *hosts, struct host_held *held, bool stays);
 
 /* ---- host_upload.c ---- */
 

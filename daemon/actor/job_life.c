@@ -2,6 +2,7 @@
  * The life of a job, as one task: it reads itself from the store, waits to be admitted, remembers
  * what an earlier life left, runs its tree, commits its end.
  */
+#include "actor/host.h"
 #include "actor/job_state.h"
 #include "actor/limiter.h"
 #include "actor/store.h"
@@ -356,6 +357,8 @@ static void forget_keys(act_self *self, struct job *j)
 {
 	struct limit_job_end end = {.job = j->number * 2 + j->is_volatile};
 	act_msg *m = act_prepare(self, LIMIT_JOB_END, &end, sizeof(end));
+	if (!j->is_volatile)
+		hosts_forget_job(self, j->peers->hosts, j->number);
 	if (m != NULL)
 		act_deliver(self, j->peers->limiter, m);
 }

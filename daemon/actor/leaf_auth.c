@@ -25,7 +25,7 @@ static bool has_header(const struct fetch *f, const char *name)
 	return false;
 }
 
-static struct bytes *add_field(struct own_fields *o, const char *name)
+struct bytes *own_field(struct own_fields *o, const char *name)
 {
 	struct own_field *field = &o->field[o->n++];
 	field->name = name;
@@ -162,8 +162,8 @@ static void add_conditions(struct fetch *f, struct own_fields *o)
 							    j->uid, url_text(&f->at), &v);
 	if (!f->is_conditional)
 		return;
-	bytes_add_slice(add_field(o, "If-None-Match"), v.etag);
-	bytes_add_slice(add_field(o, "If-Modified-Since"), v.last_modified);
+	bytes_add_slice(own_field(o, "If-None-Match"), v.etag);
+	bytes_add_slice(own_field(o, "If-Modified-Since"), v.last_modified);
 }
 
 static void keep_validators(struct fetch *f)
@@ -193,12 +193,13 @@ void fetch_own_fields(struct fetch *f, struct own_fields *o)
 {
 	struct cookies *c = jar(f);
 	o->n = 0;
-	authorization(f, add_field(o, "Authorization"));
+	authorization(f, own_field(o, "Authorization"));
 	if (c != NULL && !has_header(f, "Cookie"))
-		cookies_add(c, &f->at, wall_s(f), add_field(o, "Cookie"));
+		cookies_add(c, &f->at, wall_s(f), own_field(o, "Cookie"));
 	add_conditions(f, o);
+	fetch_resume_fields(f, o);
 	if (f->source != NULL && f->spec->body_kind == FETCH_BODY_MULTIPART &&
 	    !has_header(f, "Content-Type"))
-		bytes_printf(add_field(o, "Content-Type"), "multipart/form-data; boundary=%s",
+		bytes_printf(own_field(o, "Content-Type"), "multipart/form-data; boundary=%s",
 			     f->boundary);
 }

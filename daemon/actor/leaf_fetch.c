@@ -28,10 +28,12 @@ void leaf_fetch_fini(struct leaf_fetch *frame)
 	digest_fini(&f->digest);
 	uploadread_free(f->source);
 	bodypiece_free(f->piece);
+	host_partial_unref(f->partial);
 	free(f->history);
 	f->piece = NULL;
 	f->spec = NULL;
 	f->source = NULL;
+	f->partial = NULL;
 	f->done = NULL;
 	f->history = NULL;
 }
@@ -63,7 +65,7 @@ static void begin_attempt(act_self *self, struct fetch *f)
 	f->tries++;
 	f->attempt++;
 	f->hops = f->n_challenges = 0;
-	f->to_get = f->from_public = f->is_front = false;
+	f->to_get = f->from_public = f->is_front = f->is_from_start = false;
 	f->left_ns = f->spec->timeout_ms * NS_PER_MS;
 	f->attempt_ns = act_now_ns(self);
 	f->attempt_waited_ns = 0;
@@ -219,7 +221,7 @@ static int attempt_step(act_self *self, void *frame)
 			continue;
 		}
 		if (f->done == NULL || f->is_cancelled ||
-		    (!fetch_redirected(f) && !fetch_challenged(self, f)))
+		    (!fetch_starts_over(f) && !fetch_redirected(f) && !fetch_challenged(self, f)))
 			return ACT_OK;
 		give_back(self, f);
 		forget_answer(f);

@@ -57,9 +57,12 @@ struct fetch {
 	char boundary[48];		   /* between its parts */
 	struct digest digest;		   /* the challenge that is answered */
 	char cnonce[33];
-	uint32_t n_challenges; /* answered in this attempt */
-	bool is_conditional;   /* the request that is out asks whether it has changed */
-	bool is_answered;      /* the request that is out answers it */
+	uint32_t n_challenges;	      /* answered in this attempt */
+	struct host_partial *partial; /* what was left of cut bodies; NULL: not asked for */
+	uint64_t resume_from;	      /* what the request that is out asks for begins there */
+	bool is_from_start;	      /* the server does not know ranges as it should */
+	bool is_conditional;	      /* the request that is out asks whether it has changed */
+	bool is_answered;	      /* the request that is out answers it */
 };
 
 /* What a request bears that nobody spelled out; empty values are not sent. */
@@ -103,12 +106,25 @@ bool fetch_socket_allowed(struct fetch *f);
 /* leaf_auth.c */
 void fetch_own_fields(struct fetch *f, struct own_fields *o);
 void own_fields_fini(struct own_fields *o);
+struct bytes *own_field(struct own_fields *o, const char *name);
 /* Whether the answer is a challenge that one more request may meet. */
 bool fetch_challenged(act_self *self, struct fetch *f);
 /* The fetch's own cookies into the jar of its job. */
 void fetch_put_cookies(struct fetch *f);
 /* What an answer wants to be brought back: cookies, validators. */
 void fetch_keep_fields(struct fetch *f);
+
+/* leaf_resume.c */
+/* What cut bodies leave is held from now on, if it was asked for. */
+void fetch_hold_cut(struct fetch *f);
+/* The fields that ask for the rest. */
+void fetch_resume_fields(struct fetch *f, struct own_fields *o);
+/* Lends the call what is held. */
+void fetch_resume(struct fetch *f, struct host_call *c);
+/* Whether the whole has to be asked for instead. */
+bool fetch_starts_over(struct fetch *f);
+/* Whether the answer is one to a request for the rest, and what came is good. */
+bool fetch_is_resumed(const struct fetch *f);
 
 /* leaf_body.c */
 /* Whether the body is read from somewhere while it is sent. */

@@ -84,30 +84,6 @@ static bool parse_url(struct fetch *f)
 	return e == ERR_OK;
 }
 
-static bool asks_resume(const struct fetch_spec *s)
-{
-	return s->resume;
-}
-
-static const struct {
-	const char *name;
-	bool (*is_asked)(const struct fetch_spec *s);
-} unavailable[] = {
-	{"resuming", asks_resume},
-};
-
-static bool all_available(struct fetch *f)
-{
-	for (size_t i = 0; i < sizeof(unavailable) / sizeof(unavailable[0]); i++) {
-		if (!unavailable[i].is_asked(f->spec))
-			continue;
-		fetch_says(f, KIND_REQUEST_INVALID, "%s: not available in this version",
-			   unavailable[i].name);
-		return false;
-	}
-	return true;
-}
-
 bool fetch_prepare(struct fetch *f)
 {
 	struct fetch_error e;
@@ -124,9 +100,10 @@ bool fetch_prepare(struct fetch *f)
 					  .on_is_here = r->on_is_here,
 					  .kinds = r->on_kinds,
 					  .statuses = r->on_statuses};
-	if (!all_available(f) || !fetch_socket_allowed(f) || !parse_url(f))
+	if (!fetch_socket_allowed(f) || !parse_url(f))
 		return false;
 	fetch_put_cookies(f);
+	fetch_hold_cut(f);
 	return true;
 }
 
@@ -261,7 +238,7 @@ static void add_own_headers(const struct fetch *f, struct host_call *c, struct a
 static size_t texts_size(const struct fetch *f, const struct own_fields *own)
 {
 	const struct fetch_spec *s = f->spec;
-	size_t n = 3 * (size_t)f->at.n + s->method.n + s->body.n + s->content_type.n +
+	size_t n = 4 * (size_t)f->at.n + s->method.n + s->body.n + s->content_type.n +
 		   s->unix_socket.n + fetch_settings_size(f) + 512;
 	if (f->at.is_https)
 		n += s->tls_ca.n + s->tls_cert.n + s->tls_key.n;
@@ -337,7 +314,6 @@ static void set_body_policy(const struct fetch *f, struct host_call *c)
 	int64_t share = limit_ticket_bandwidth(f->ticket);
 	c->body = keep ? HOST_BODY_KEEP : HOST_BODY_DROP;
 	c->want_sha256 = f->spec->has_sha256;
-	c->job = fetch_job(f)->number;
 	c->max_rate_bytes = f->spec->max_rate_bytes;
 	if (share > 0 && (c->max_rate_bytes == 0 || share < c->max_rate_bytes))
 		c->max_rate_bytes = share;
@@ -371,6 +347,7 @@ static struct host_call *fill_call(struct fetch *f, const struct own_fields *own
 	c->req.n_headers = a->n_header;
 	set_places(f, c, a);
 	set_body_policy(f, c);
+	fetch_resume(f, c);
 	return c;
 }
 

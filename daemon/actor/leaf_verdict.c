@@ -40,6 +40,8 @@ static void judge_status(struct fetch *f)
 		return;
 	if (d->status == 304 && f->is_conditional)
 		return; /* it has not changed: what was asked for */
+	if (fetch_is_resumed(f) && statuses_has(&f->spec->expect, 200))
+		return; /* with what was there before it is the whole of a 200 */
 	f->phase = NULL;
 	fetch_says(f, KIND_STATUS, "%d%s%.*s", d->status, d->reason.n > 0 ? " " : "",
 		   (int)(d->reason.n < 200 ? d->reason.n : 200), d->reason.p);
@@ -68,6 +70,9 @@ void fetch_judge(struct fetch *f)
 	if (!d->end.ok) {
 		f->phase = d->end.phase;
 		fetch_says(f, d->end.kind, "%.*s", (int)d->end.message.n, d->end.message.p);
+		if (d->end.kind == KIND_BODY_TOO_LARGE && f->resume_from > 0)
+			fetch_says(f, d->end.kind, "the whole body exceeds the limit of %lld bytes",
+				   (long long)f->spec->max_body_bytes);
 		return;
 	}
 	judge_status(f);
@@ -203,7 +208,7 @@ static void set_response(const struct fetch *f, struct result_record *rec,
 	rec->size = (int64_t)d->body_size;
 	if (f->hops > 0)
 		rec->final_url = url_text(&f->at);
-	if (fetch_job(f)->spec->results.body_inline && d->body_file == 0)
+	if (fetch_job(f)->spec->results.body_inline && d->body_file == 0 && !d->is_held)
 		rec->body = (struct slice){d->body.p != NULL ? d->body.p : "", d->body.n};
 }
 
@@ -274,4 +279,6 @@ void fetch_tell(act_self *self, struct fetch *f)
 	f->piece = NULL;
 	host_done_free(f->done);
 	f->done = NULL;
+	host_partial_end(self, f->partial);
+	f->partial = NULL;
 }

@@ -1,7 +1,7 @@
 /*
  * bodyfile -- see bodyfile.h.
  */
-#include "edge/bodyfile.h"
+#include "edge/bodyfile_state.h"
 
 #include "base/check.h"
 #include "edge/failure.h"
@@ -9,61 +9,44 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FANOUT	  256
 #define TMP	  "tmp"
-#define NAME_SIZE 32
 #define READ_SIZE (128u << 10)
-
-struct bodydir {
-	int fd; /* of DIR/bodies */
-	bool is_durable;
-	struct failure *failure;
-	struct fault *fault;
-	atomic_uint_fast64_t last_id;
-	atomic_uchar dirty[FANOUT]; /* files were renamed into it since its last sync */
-};
-
-struct bodyfile {
-	struct bodydir *dir;
-	int fd;
-	bool is_finished;
-	uint64_t id, size;
-	EVP_MD_CTX *md;
-};
 
 struct bodyread {
 	int fd;
 	uint64_t size;
 };
 
-static enum err io_err(int no)
+enum err bodyfile_io_err(int no)
 {
 	return no == ENOSPC || no == EDQUOT ? ERR_FULL : no == ENOMEM ? ERR_NOMEM : ERR_IO;
 }
 
-static void tmp_name(uint64_t id, char name[NAME_SIZE])
+static void tmp_name(const struct bodyfile *f, char name[BODY_NAME])
 {
-	snprintf(name, NAME_SIZE, TMP "/%llu", (unsigned long long)id);
+	if (f->kept_job != 0)
+		bodykept_name(f->kept_job, f->id, name);
+	else
+		snprintf(name, BODY_NAME, TMP "/%llu", (unsigned long long)f->id);
 }
 
-static void final_name(uint64_t id, char name[NAME_SIZE])
+static void final_name(uint64_t id, char name[BODY_NAME])
 {
-	snprintf(name, NAME_SIZE, "%02x/%llu", (unsigned)(id % FANOUT), (unsigned long long)id);
+	snprintf(name, BODY_NAME, "%02x/%llu", (unsigned)(id % BODY_FANOUT),
+		 (unsigned long long)id);
 }
 
 /* ---- the directory ---- */
 
 static enum err dir_make(int at, const char *name)
 {
-	return mkdirat(at, name, 0700) == 0 || errno == EEXIST ? ERR_OK : io_err(errno);
+	return mkdirat(at, name, 0700) == 0 || errno == EEXIST ? ERR_OK : bodyfile_io_err(errno);
 }
 
 static enum err dir_sync(struct bodydir *d, const char *name)
@@ -83,8 +66,10 @@ static enum err tree_make(struct bodydir *d)
 {
 	enum err e = dir_make(d->fd, TMP);
 
-	for (unsigned i = 0; e == ERR_OK && i < FANOUT; i++) {
-		char name[NAME_SIZE];
+	if (e == ERR_OK)
+		e = dir_make(d->fd, BODY_KEPT);
+	for (unsigned i = 0; e == ERR_OK && i < BODY_FANOUT; i++) {
+		char name[BODY_NAME];
 		snprintf(name, sizeof(name), "%02x", i);
 		e = dir_make(d->fd, name);
 	}
@@ -118,6 +103,8 @@ enum err bodydir_open(const struct bodydir_options *o, struct bodydir **ret_dir)
 	e = tree_make(d);
 	if (e == ERR_OK && !d->is_durable)
 		e = bodydir_sweep(d, knows_none, NULL, &n);
+	if (e == ERR_OK && !d->is_durable)
+		e = bodykept_sweep(d, knows_none, NULL, &n);
 	if (e != ERR_OK) {
 		bodydir_close(d);
 		d = NULL;
@@ -140,6 +127,11 @@ void bodydir_close(struct bodydir *d)
 	free(d);
 }
 
+uint64_t bodydir_next_id(struct bodydir *d)
+{
+	return atomic_fetch_add(&d->last_id, 1) + 1;
+}
+
 void bodydir_start_after(struct bodydir *d, uint64_t id)
 {
 	if (atomic_load(&d->last_id) < id)
@@ -150,8 +142,8 @@ enum err bodydir_sync(struct bodydir *d)
 {
 	if (!d->is_durable)
 		return ERR_OK;
-	for (unsigned i = 0; i < FANOUT; i++) {
-		char name[NAME_SIZE];
+	for (unsigned i = 0; i < BODY_FANOUT; i++) {
+		char name[BODY_NAME];
 		if (atomic_exchange(&d->dirty[i], 0) == 0)
 			continue;
 		snprintf(name, sizeof(name), "%02x", i);
@@ -163,10 +155,10 @@ enum err bodydir_sync(struct bodydir *d)
 
 enum err bodydir_remove(struct bodydir *d, uint64_t id)
 {
-	char name[NAME_SIZE];
+	char name[BODY_NAME];
 
 	final_name(id, name);
-	return unlinkat(d->fd, name, 0) == 0 || errno == ENOENT ? ERR_OK : io_err(errno);
+	return unlinkat(d->fd, name, 0) == 0 || errno == ENOENT ? ERR_OK : bodyfile_io_err(errno);
 }
 
 /* One directory of the tree; is_known NULL: nothing in it is. */
@@ -204,8 +196,8 @@ enum err bodydir_sweep(struct bodydir *d, bool (*is_known)(void *ctx, uint64_t i
 	uint64_t n = 0;
 
 	e = dir_sweep(d, TMP, NULL, NULL, &n);
-	for (unsigned i = 0; e == ERR_OK && i < FANOUT; i++) {
-		char name[NAME_SIZE];
+	for (unsigned i = 0; e == ERR_OK && i < BODY_FANOUT; i++) {
+		char name[BODY_NAME];
 		snprintf(name, sizeof(name), "%02x", i);
 		e = dir_sweep(d, name, is_known, ctx, &n);
 	}
@@ -216,24 +208,26 @@ enum err bodydir_sweep(struct bodydir *d, bool (*is_known)(void *ctx, uint64_t i
 
 /* ---- writing ---- */
 
-enum err bodyfile_new(struct bodydir *d, struct bodyfile **ret_file)
+enum err bodyfile_make(struct bodydir *d, uint64_t id, uint64_t kept_job, int flags,
+		       struct bodyfile **ret_file)
 {
 	struct bodyfile *f = calloc(1, sizeof(*f));
-	char name[NAME_SIZE];
+	char name[BODY_NAME];
 	enum err e = ERR_NOMEM;
 
 	if (f == NULL)
 		return ERR_NOMEM;
 	f->dir = d;
 	f->fd = -1;
-	f->id = atomic_fetch_add(&d->last_id, 1) + 1;
+	f->id = id;
+	f->kept_job = kept_job;
 	f->md = EVP_MD_CTX_new();
 	if (f->md == NULL || EVP_DigestInit_ex(f->md, EVP_sha256(), NULL) != 1)
 		goto fail;
-	tmp_name(f->id, name);
-	f->fd = openat(d->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	tmp_name(f, name);
+	f->fd = openat(d->fd, name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (f->fd < 0) {
-		e = io_err(errno);
+		e = bodyfile_io_err(errno);
 		goto fail;
 	}
 	*ret_file = f;
@@ -244,9 +238,38 @@ fail:
 	return e;
 }
 
+enum err bodyfile_new(struct bodydir *d, struct bodyfile **ret_file)
+{
+	return bodyfile_make(d, bodydir_next_id(d), 0, O_WRONLY | O_CREAT | O_EXCL, ret_file);
+}
+
+void bodyfile_park(struct bodyfile *f)
+{
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = -1;
+}
+
+/* Goes on where it was parked. */
+static enum err unpark(struct bodyfile *f)
+{
+	char name[BODY_NAME];
+
+	if (f->fd >= 0)
+		return ERR_OK;
+	tmp_name(f, name);
+	f->fd = openat(f->dir->fd, name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	return f->fd >= 0 ? ERR_OK : bodyfile_io_err(errno);
+}
+
 uint64_t bodyfile_id(const struct bodyfile *f)
 {
 	return f->id;
+}
+
+uint64_t bodyfile_size(const struct bodyfile *f)
+{
+	return f->size;
 }
 
 enum err bodyfile_append(struct bodyfile *f, const void *p, size_t n)
@@ -254,6 +277,8 @@ enum err bodyfile_append(struct bodyfile *f, const void *p, size_t n)
 	const char *at = p;
 
 	CHECK(!f->is_finished);
+	if (unpark(f) != ERR_OK)
+		return ERR_IO;
 	if (EVP_DigestUpdate(f->md, p, n) != 1)
 		return ERR_NOMEM;
 	f->size += n;
@@ -262,7 +287,7 @@ enum err bodyfile_append(struct bodyfile *f, const void *p, size_t n)
 		if (w < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (w < 0)
-			return io_err(errno);
+			return bodyfile_io_err(errno);
 		at += w;
 		n -= (size_t)w;
 	}
@@ -287,40 +312,54 @@ static enum err file_sync(struct bodyfile *f)
 
 enum err bodyfile_finish(struct bodyfile *f, uint64_t *ret_size, uint8_t ret_sha256[BODY_SHA256])
 {
-	char tmp[NAME_SIZE], name[NAME_SIZE];
+	char tmp[BODY_NAME], name[BODY_NAME];
 	uint8_t sha256[BODY_SHA256];
 	enum err e;
 
 	CHECK(!f->is_finished);
 	if (EVP_DigestFinal_ex(f->md, sha256, NULL) != 1)
 		return ERR_NOMEM;
-	e = file_sync(f);
+	e = unpark(f);
+	if (e == ERR_OK)
+		e = file_sync(f);
 	if (e != ERR_OK)
 		return e;
-	tmp_name(f->id, tmp);
+	tmp_name(f, tmp);
 	final_name(f->id, name);
 	if (renameat(f->dir->fd, tmp, f->dir->fd, name) != 0)
-		return io_err(errno);
+		return bodyfile_io_err(errno);
 	f->is_finished = true;
-	atomic_store(&f->dir->dirty[f->id % FANOUT], 1);
+	if (f->kept_job != 0)
+		bodykept_forget_about(f);
+	atomic_store(&f->dir->dirty[f->id % BODY_FANOUT], 1);
 	FAULT(f->dir->fault, after_body_file_before_row);
 	*ret_size = f->size;
 	memcpy(ret_sha256, sha256, BODY_SHA256);
 	return ERR_OK;
 }
 
+void bodyfile_leave(struct bodyfile *f)
+{
+	if (f == NULL)
+		return;
+	bodyfile_park(f);
+	EVP_MD_CTX_free(f->md);
+	free(f);
+}
+
 void bodyfile_free(struct bodyfile *f)
 {
-	char name[NAME_SIZE];
+	char name[BODY_NAME];
 
 	if (f == NULL)
 		return;
-	close(f->fd);
-	tmp_name(f->id, name);
-	if (!f->is_finished)
+	tmp_name(f, name);
+	if (!f->is_finished) {
 		unlinkat(f->dir->fd, name, 0);
-	EVP_MD_CTX_free(f->md);
-	free(f);
+		if (f->kept_job != 0)
+			bodykept_forget_about(f);
+	}
+	bodyfile_leave(f);
 }
 
 /* ---- reading ---- */
@@ -334,7 +373,7 @@ static enum err hash_file(int fd, EVP_MD_CTX *md, char *buf, uint64_t *ret_size)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return errno == EIO ? ERR_CORRUPT : io_err(errno);
+			return errno == EIO ? ERR_CORRUPT : bodyfile_io_err(errno);
 		if (n == 0)
 			break;
 		if (EVP_DigestUpdate(md, buf, (size_t)n) != 1)
@@ -372,14 +411,14 @@ enum err bodyread_open(struct bodydir *d, uint64_t id, uint64_t size,
 		       const uint8_t sha256[BODY_SHA256], struct bodyread **ret_read)
 {
 	struct bodyread *r;
-	char name[NAME_SIZE];
+	char name[BODY_NAME];
 	enum err e;
 	int fd;
 
 	final_name(id, name);
 	fd = openat(d->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return errno == ENOENT ? ERR_CORRUPT : io_err(errno);
+		return errno == ENOENT ? ERR_CORRUPT : bodyfile_io_err(errno);
 	e = verify(fd, size, sha256);
 	r = e == ERR_OK ? malloc(sizeof(*r)) : NULL;
 	if (r == NULL) {
@@ -404,7 +443,7 @@ enum err bodyread_at(struct bodyread *r, uint64_t offset, void *p, size_t n, siz
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0)
-			return io_err(errno);
+			return bodyfile_io_err(errno);
 		if (k == 0)
 			return ERR_CORRUPT;
 		got += (size_t)k;

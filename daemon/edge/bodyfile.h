@@ -44,12 +44,18 @@ enum err bodydir_sweep(struct bodydir *d, bool (*is_known)(void *ctx, uint64_t i
 /* A new file with a new id. IO, FULL, NOMEM. */
 enum err bodyfile_new(struct bodydir *d, struct bodyfile **ret_file);
 uint64_t bodyfile_id(const struct bodyfile *f);
+/* Bytes appended so far. Does not block. */
+uint64_t bodyfile_size(const struct bodyfile *f);
+/* Closes its descriptor until the next append or finish. Does not block. */
+void bodyfile_park(struct bodyfile *f);
 /* IO, FULL: the file is of no use any more. */
 enum err bodyfile_append(struct bodyfile *f, const void *p, size_t n);
 /* Once, after the last append: synced and in place. IO (sticky if the sync failed), FULL. */
 enum err bodyfile_finish(struct bodyfile *f, uint64_t *ret_size, uint8_t ret_sha256[BODY_SHA256]);
 /* Unfinished: the file goes too. NULL is ignored. */
 void bodyfile_free(struct bodyfile *f);
+/* As free, but an unfinished file stays where it is. */
+void bodyfile_leave(struct bodyfile *f);
 
 /* Opens a body after reading it through once: CORRUPT if it is missing or size or hash differ. */
 enum err bodyread_open(struct bodydir *d, uint64_t id, uint64_t size,

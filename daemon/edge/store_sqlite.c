@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "edge/bodyfile.h"
+#include "edge/bodykept.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -289,6 +290,22 @@ static bool body_is_known(void *ctx, uint64_t id)
 	return sq_number(&q, 0, &known) != ERR_OK || known != 0;
 }
 
+/* Whether what its requests have begun may be gone on with. */
+static bool job_is_open(void *ctx, uint64_t job)
+{
+	struct sq_store *s = ctx;
+	struct sq q = sq_use(&s->writer, SQ_JOB_STATE_OF);
+	enum store_job_state state;
+
+	sq_u64(&q, job);
+	if (sq_step(&q) != ERR_OK)
+		return false;
+	bool is_open =
+		store_job_state_parse(sq_col_text(&q, 0), &state) && !store_job_has_ended(state);
+	sq_end(&q);
+	return is_open;
+}
+
 static enum err number(struct sq_store *s, enum sq_stmt which, const char *name, int64_t *ret)
 {
 	struct sq q = sq_use(&s->writer, which);
@@ -318,6 +335,8 @@ static enum err recover(struct sq_store *s)
 	s->body_counter = s->body_counter_stored = (uint64_t)bodies;
 	bodydir_start_after(s->base.bodies, (uint64_t)(bodies > last_body ? bodies : last_body));
 	e = bodydir_sweep(s->base.bodies, body_is_known, s, &n_orphans);
+	if (e == ERR_OK)
+		e = bodykept_sweep(s->base.bodies, job_is_open, s, &n_orphans);
 	if (n_orphans > 0)
 		log_info(s->base.log, "store.sweep", kv_i("orphans", (int64_t)n_orphans));
 	return e;
