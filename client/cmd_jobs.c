@@ -222,6 +222,25 @@ int command_wait(const struct args *a)
 	return (int)status;
 }
 
+/* What runs again, what stays, and where to look on. */
+static enum status tell_again(const struct args *a, const json_t *answer)
+{
+	struct bytes text = {.limit = 0};
+	const char *job = json_string_value(json_object_get(answer, "job"));
+	json_int_t again = json_integer_value(json_object_get(answer, "again"));
+	json_int_t ok = json_integer_value(json_object_get(json_object_get(answer, "tasks"), "ok"));
+	if (args_has(a, OPTION_JSON))
+		return ask_print_json(answer);
+	bytes_printf(&text,
+		     "%s runs again: %lld %s, %lld that succeeded %s kept\n"
+		     "muster wait %s; muster results %s --follow\n",
+		     job, (long long)again, again == 1 ? "task that failed" : "tasks that failed",
+		     (long long)ok, ok == 1 ? "is" : "are", job, job);
+	enum status s = ask_print(&text);
+	bytes_fini(&text);
+	return s;
+}
+
 int command_job(const struct args *a)
 {
 	struct muster *m = NULL;
@@ -231,6 +250,8 @@ int command_job(const struct args *a)
 	enum status s = ask_open(a, &m);
 	if (s == STATUS_OK)
 		s = ask(m, method, job_params(a->arg.v[0]), &answer);
+	if (s == STATUS_OK && a->command == COMMAND_RETRY)
+		s = tell_again(a, answer);
 	json_decref(answer);
 	muster_close(m);
 	return (int)s;

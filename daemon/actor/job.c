@@ -84,6 +84,18 @@ static void tell_keeper(act_self *self, struct job *j, bool is_idle)
 		act_deliver(self, j->keeper, m);
 }
 
+void job_moves_on(act_self *self, struct job *j)
+{
+	struct jobs_state s = {.number = j->number,
+			       .is_volatile = j->is_volatile,
+			       .is_again = true,
+			       .uid = j->uid,
+			       .priority = (uint8_t)j->spec->priority};
+	act_msg *m = act_prepare(self, JOBS_STATE, &s, sizeof(s));
+	if (m != NULL)
+		act_deliver(self, j->keeper, m);
+}
+
 void job_becomes(act_self *self, struct job *j, enum store_job_state state)
 {
 	if (j->state == state)
@@ -119,7 +131,7 @@ static const on_call call_table[JOB_CALLS] = {
 	[JOB_CALL_START] = on_start,	     [JOB_CALL_FEED] = job_on_feed,
 	[JOB_CALL_UPLOAD] = job_on_upload,   [JOB_CALL_RESULTS] = job_on_results,
 	[JOB_CALL_CANCEL] = job_on_order,    [JOB_CALL_PAUSE] = job_on_order,
-	[JOB_CALL_RESUME] = job_on_order,    [JOB_CALL_RETRY] = job_on_order,
+	[JOB_CALL_RESUME] = job_on_order,    [JOB_CALL_RETRY] = job_on_retry,
 	[JOB_CALL_WAIT] = job_on_wait,	     [JOB_CALL_SHOW] = job_on_show,
 	[JOB_CALL_EXPLAIN] = job_on_explain, [JOB_CALL_FORGET] = job_on_order,
 	[JOB_CALL_BODY] = job_on_body,	     [JOB_CALL_ATTACH_LOST] = job_on_attach_lost,

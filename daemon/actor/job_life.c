@@ -22,27 +22,9 @@ struct life {
 	struct task *root;
 	act_scope *scope;
 	bool timed_out;
-	/* where paging stands */
-
-	uint64_t after, after_n;
-	bool has_after, more;
-	int page;
+	struct job_pages pages;
 	int exit_rc;
 };
-
-static const struct store_rows *rows_of(act_msg *m)
-{
-	const struct store_reading *r = act_data(m);
-	return r->result == ERR_OK ? &r->rows : NULL;
-}
-
-static int read_rows(act_self *self, struct job *j, const struct store_query *q, act_msg **ret_m)
-{
-	struct store_reading *r = store_reading_new(q);
-	if (r == NULL)
-		return ACT_ENOMEM;
-	return act_ask_buf(self, j->store, STORE_READ, r, sizeof(*r), store_reading_drop, ret_m);
-}
 
 /* ---- loading ---- */
 
@@ -130,95 +112,10 @@ static void resume_results(struct job *j, const struct store_job *row)
 static void load_row(act_self *self, struct life *l)
 {
 	struct job *j = l->j;
-	const struct store_rows *rows = rows_of(l->m);
+	const struct store_rows *rows = job_rows(l->m);
 	j->is_broken = !take_row(j, rows) || !make_env(self, j);
 	if (!j->is_broken)
 		resume_results(j, &rows->row[0].job);
-}
-
-/* ---- remembering: pages of facts, cursors, done ranges, feed chunks ---- */
-
-enum page { PAGE_FEED, PAGE_FACTS, PAGE_CURSORS, PAGE_DONE, PAGES };
-
-static struct store_query page_query(struct life *l, int page)
-{
-	static const enum store_query_kind kind[PAGES] = {
-		[PAGE_FEED] = STORE_Q_FEED,
-		[PAGE_FACTS] = STORE_Q_FACTS,
-		[PAGE_CURSORS] = STORE_Q_CURSORS,
-		[PAGE_DONE] = STORE_Q_DONE,
-	};
-	struct store_query q = {.kind = kind[page],
-				.job = l->j->number,
-				.after = l->after,
-				.has_after = l->has_after,
-				.after_path = bytes_slice(&l->j->page_path),
-				.after_n = l->after_n};
-	if (page == PAGE_FEED)
-		q.path = SLICE_LIT("feed");
-	return q;
-}
-
-static void begin_pages(struct life *l, int page)
-{
-	bytes_clear(&l->j->page_path);
-	l->after_n = 0;
-	l->has_after = false;
-	l->after = page == PAGE_DONE ? recall_done_after(l->j->env->recall) : 0;
-	l->more = true;
-}
-
-static void take_fact(struct life *l, const struct store_fact *f)
-{
-	if (slice_is(f->kind, "line"))
-		results_restore_held(l->j->env->results, f->n, f->data);
-	else
-		recall_fact_add(l->j->env->recall, f);
-	keep_text(&l->j->page_path, f->path);
-	l->after_n = f->n;
-	l->has_after = true;
-}
-
-static void take_row_of(struct life *l, int page, const struct store_row *row)
-{
-	struct jobenv *env = l->j->env;
-	switch ((enum page)page) {
-	case PAGE_FEED:
-		if (env->feed != NULL)
-			feed_resume(env->feed, row->feed.first, row->feed.n, row->feed.lines.n,
-				    row->feed.is_eof);
-		l->after = row->feed.first + row->feed.n;
-		break;
-	case PAGE_FACTS:
-		take_fact(l, &row->fact);
-		break;
-	case PAGE_CURSORS:
-		recall_cursor_add(env->recall, &row->cursor);
-		keep_text(&l->j->page_path, row->cursor.path);
-		l->has_after = true;
-		break;
-	case PAGE_DONE:
-		l->after = row->chunk.first_seq + row->chunk.n - 1;
-		recall_done_add(env->recall, l->after, row->chunk.done);
-		break;
-	case PAGES:
-		break;
-	}
-}
-
-static void take_page(act_self *self, struct life *l, int page)
-{
-	const struct store_rows *rows = rows_of(l->m);
-	for (uint32_t i = 0; rows != NULL && i < rows->n; i++)
-		take_row_of(l, page, &rows->row[i]);
-	l->more = rows != NULL && rows->more && rows->n > 0;
-	act_drop(self, l->m);
-}
-
-static int load_pages(act_self *self, struct life *l, int page)
-{
-	struct store_query q = page_query(l, page);
-	return read_rows(self, l->j, &q, &l->m);
 }
 
 /* ---- running ---- */
@@ -294,6 +191,18 @@ static void life_holds(act_self *self, struct jobenv *env)
 {
 	struct life_hold *h = act_arg(self);
 	h->env = jobenv_ref(env);
+}
+
+/* An order to retry gives the whole time anew, and what was fed before is all there is. */
+static void begin_again(struct job *j)
+{
+	if (j->spec->has_deadline) {
+		j->remaining_ns = j->spec->deadline_ms * NS_PER_MS;
+		j->wall_deadline_ns = j->again_ns + j->remaining_ns;
+	}
+	j->env->is_again = true;
+	if (j->env->feed != NULL)
+		feed_end(j->env->feed);
 }
 
 static bool begin_run(act_self *self, struct life *l)
@@ -373,20 +282,17 @@ static int life_step(act_self *self, void *frame)
 		j->is_broken = !make_env(self, j);
 	} else {
 		struct store_query q = {.kind = STORE_Q_JOB, .job = j->number};
-		CO_AWAIT(&l->co, l->rc, read_rows(self, j, &q, &l->m));
+		CO_AWAIT(&l->co, l->rc, job_read(self, j, &q, &l->m));
 		if (l->rc != ACT_OK)
 			return l->rc;
 		load_row(self, l);
 		act_drop(self, l->m);
 	}
 	if (!j->is_broken && !job_has_ended(j) && j->env->feed != NULL) {
-		begin_pages(l, PAGE_FEED);
-		while (l->more) {
-			CO_AWAIT(&l->co, l->rc, load_pages(self, l, PAGE_FEED));
-			if (l->rc != ACT_OK)
-				return l->rc;
-			take_page(self, l, PAGE_FEED);
-		}
+		job_pages_begin(&l->pages, j, PAGE_FEED);
+		CO_CALL(&l->co, l->rc, job_pages_step, &l->pages);
+		if (l->rc != ACT_OK)
+			return l->rc;
 	}
 	j->is_loaded = true;
 	job_stir(self, j);
@@ -395,15 +301,15 @@ static int life_step(act_self *self, void *frame)
 	CO_AWAIT(&l->co, l->rc, act_event_wait(self, j->started));
 	if (l->rc != ACT_OK)
 		return l->rc;
-	for (l->page = PAGE_FACTS; l->page < PAGES && j->was_started; l->page++) {
-		begin_pages(l, l->page);
-		while (l->more) {
-			CO_AWAIT(&l->co, l->rc, load_pages(self, l, l->page));
-			if (l->rc != ACT_OK)
-				return l->rc;
-			take_page(self, l, l->page);
-		}
+	for (l->pages.page = PAGE_FACTS; l->pages.page < PAGE_ITEMS && j->was_started;
+	     l->pages.page++) {
+		job_pages_begin(&l->pages, j, l->pages.page);
+		CO_CALL(&l->co, l->rc, job_pages_step, &l->pages);
+		if (l->rc != ACT_OK)
+			return l->rc;
 	}
+	if (j->again_ns != 0)
+		begin_again(j);
 	life_holds(self, j->env);
 	if (!begin_run(self, l))
 		return ACT_ENOMEM;

@@ -139,10 +139,7 @@ static bool start_order(act_self *self, struct job *j, struct job_call *c)
 
 void job_on_order(act_self *self, struct job *j, struct job_call *c)
 {
-	if (c->kind == JOB_CALL_RETRY)
-		job_call_refuse(self, c, KIND_REQUEST_INVALID,
-				"retry of ended jobs is not available in this version");
-	else if (c->kind == JOB_CALL_FORGET && !job_has_ended(j))
+	if (c->kind == JOB_CALL_FORGET && !job_has_ended(j))
 		job_call_refuse(self, c, KIND_CONFLICT, "the job has not ended");
 	else if (c->kind != JOB_CALL_FORGET && job_has_ended(j))
 		job_call_refuse(self, c, KIND_CONFLICT, "the job has ended already");

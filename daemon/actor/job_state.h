@@ -36,6 +36,8 @@ struct job {
 	struct bytes name, error, scopes, page_path;
 	int64_t wall_created_ns, wall_started_ns, wall_ended_ns;
 	int64_t wall_deadline_ns, remaining_ns;
+	int64_t again_ns; /* wall instant of the last order to retry; 0: none */
+	bool is_retrying; /* such an order is under way, or was obeyed: another actor goes on */
 	struct final_tasks totals;  /* of an ended job */
 	struct store_totals stored; /* as it was loaded */
 	act_event *started;	    /* START has come, or a cancel before it */
@@ -75,11 +77,34 @@ static inline bool job_has_ended(const struct job *j)
 }
 /* Writes the state, tells the keeper and the subscribers. */
 void job_becomes(act_self *self, struct job *j, enum store_job_state state);
+/* It is queued again: the keeper lets another actor take it up. */
+void job_moves_on(act_self *self, struct job *j);
 /* Sends a batch as the actor; its answer comes as STORE_APPLIED. False: it could not. */
 bool job_apply(act_self *self, struct job *j, struct store_batch *b);
 /* JOB_MSG_STIR to the job, once. From any task of it. */
 void job_stir(act_self *self, struct job *j);
 void job_arm(act_self *self, struct job *j, int64_t at_ns);
+
+/* job_pages.c */
+enum job_page { PAGE_FEED, PAGE_FACTS, PAGE_CURSORS, PAGE_DONE, PAGE_ITEMS, PAGES };
+
+struct job_pages {
+	act_co co;
+	int rc;
+	struct job *j;
+	int page;
+	uint64_t after, after_n;
+	bool has_after, more;
+	act_msg *m;
+	void (*item)(void *ctx, const struct store_fact *f); /* of PAGE_ITEMS */
+	void *ctx;
+};
+/* All rows of one kind, into the job's env; item and ctx stay. Errors of the step: of an ask. */
+void job_pages_begin(struct job_pages *p, struct job *j, int page);
+int job_pages_step(act_self *self, void *pages);
+int job_read(act_self *self, struct job *j, const struct store_query *q, act_msg **ret_m);
+/* Of the reply; NULL: the reading failed. */
+const struct store_rows *job_rows(act_msg *m);
 
 /* job_life.c */
 bool job_life_start(act_self *self, struct job *j);
@@ -100,7 +125,10 @@ void job_feed_stored(act_self *self, struct job *j, struct store_batch *b);
 void job_feed_run(act_self *self, struct job *j);
 void job_feed_fini(struct job *j);
 
-/* job_order.c: cancel, pause, resume, retry, forget */
+/* job_again.c: retry */
+void job_on_retry(act_self *self, struct job *j, struct job_call *c);
+
+/* job_order.c: cancel, pause, resume, forget */
 void job_on_order(act_self *self, struct job *j, struct job_call *c);
 void job_on_attach_lost(act_self *self, struct job *j, struct job_call *c);
 

@@ -141,11 +141,28 @@ static void on_ended(act_self *self, struct keeper *k, struct entry *e)
 	keeper_admit(self, k);
 }
 
+/* Its actor has done what it was for: another one takes the job up, from the store. */
+static void on_again(act_self *self, struct keeper *k, struct entry *e, const struct jobs_state *s)
+{
+	if (e->actor != 0) {
+		act_demonitor(self, e->actor, ref_of(e));
+		act_stop(self, e->actor);
+	}
+	e->actor = 0;
+	e->uid = s->uid;
+	e->priority = s->priority;
+	keeper_enqueue(self, k, e);
+}
+
 static void on_state(act_self *self, struct keeper *k, const struct jobs_state *s)
 {
 	struct entry *e = keeper_find(k, s->number, s->is_volatile);
 	if (e == NULL)
 		return;
+	if (s->is_again) {
+		on_again(self, k, e, s);
+		return;
+	}
 	if (s->is_ended && !s->is_idle)
 		on_ended(self, k, e);
 	if (!s->is_idle || e->actor == 0)

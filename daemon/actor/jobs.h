@@ -65,6 +65,9 @@ struct job_peers {
 struct jobs_state {
 	uint64_t number;
 	bool is_volatile, is_ended, is_idle; /* idle: nobody asked for a while, it may go */
+	bool is_again; /* it had ended and is queued once more; what follows is told with it */
+	uint32_t uid;
+	uint8_t priority;
 };
 
 /* Reads the open jobs of the store and goes on with them. 0: no memory. */

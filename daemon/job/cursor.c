@@ -84,6 +84,20 @@ enum err cursor_done(struct cursor *c, struct cursor_range r)
 	return ERR_OK;
 }
 
+enum err cursor_reopen(struct cursor *c, const uint64_t *index, size_t n)
+{
+	enum err e = reserve_gaps(c, n);
+	if (e != ERR_OK)
+		return e;
+	/* From the end: what is there moves up at most once. */
+	for (size_t to = c->n_gap + n, from = c->n_gap; n > 0;) {
+		bool is_gap = from > 0 && c->gap[from - 1] > index[n - 1];
+		c->gap[--to] = is_gap ? c->gap[--from] : index[--n];
+		c->n_gap += !is_gap;
+	}
+	return ERR_OK;
+}
+
 bool cursor_is_done(const struct cursor *c, uint64_t index)
 {
 	uint32_t at = gap_at_or_after(c, index);

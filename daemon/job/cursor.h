@@ -27,6 +27,8 @@ void cursor_fini(struct cursor *c);
 enum err cursor_launch(struct cursor *c, uint64_t *ret_index);
 /* Marks the range done. What lies between `next` and r.from becomes gaps. Errors: NOMEM. */
 enum err cursor_done(struct cursor *c, struct cursor_range r);
+/* Done items become open ones again; ascending indices, all of them done. Errors: NOMEM. */
+enum err cursor_reopen(struct cursor *c, const uint64_t *index, size_t n);
 bool cursor_is_done(const struct cursor *c, uint64_t index);
 /* All items below it are done. */
 uint64_t cursor_watermark(const struct cursor *c);

@@ -226,6 +226,23 @@ void done_tally_add(struct done_tally *t, uint64_t n, const struct done_mark *ho
 	t->n_failed += n * how->n_failed;
 }
 
+static void take(uint64_t *from, uint64_t n)
+{
+	*from -= n < *from ? n : *from;
+}
+
+void done_tally_take(struct done_tally *t, const struct done_mark *how)
+{
+	if (how->kind == KIND_NONE)
+		take(&t->n_ok, 1);
+	else if (how->kind == KIND_CANCELLED)
+		take(&t->n_cancelled, 1);
+	else
+		take(&t->count[how->kind], 1);
+	take(&t->n_handled, how->n_handled);
+	take(&t->n_failed, how->n_failed);
+}
+
 uint64_t done_tally_failed(const struct done_tally *t)
 {
 	uint64_t n = 0;

@@ -23,6 +23,8 @@ struct done_tally {
 	uint64_t count[KIND_COUNT]; /* failed items by kind */
 };
 void done_tally_add(struct done_tally *t, uint64_t n, const struct done_mark *how);
+/* One mark less; it had been added. */
+void done_tally_take(struct done_tally *t, const struct done_mark *how);
 uint64_t done_tally_failed(const struct done_tally *t);
 /* `ok=5,status=3` */
 void done_tally_write(const struct done_tally *t, struct bytes *out);

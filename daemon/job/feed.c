@@ -207,6 +207,12 @@ enum err feed_resume(struct feed *f, uint64_t first, uint32_t n, size_t n_bytes,
 	return ERR_OK;
 }
 
+void feed_end(struct feed *f)
+{
+	f->is_ended = true;
+	act_event_set(f->more);
+}
+
 /* ---- out ---- */
 
 uint64_t feed_open(struct feed *f)
@@ -254,7 +260,7 @@ static struct feed_chunk *holding(struct feed *f, uint64_t index)
 	LIST_EACH (l, &f->chunks) {
 		struct feed_chunk *c = LIST_ENTRY(l, struct feed_chunk, link);
 		if (index < c->first + c->n)
-			return c;
+			return index >= c->first ? c : NULL;
 	}
 	return NULL;
 }

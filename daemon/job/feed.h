@@ -30,6 +30,8 @@ void feed_committed(struct feed *f, bool is_ok);
 /* After a restart: what the store holds. */
 enum err feed_resume(struct feed *f, uint64_t first, uint32_t n, size_t n_bytes, bool is_eof);
 
+/* Nothing more will be fed. */
+void feed_end(struct feed *f);
 /* The each that reads begins; how many items there are so far. Later ones count as expected. */
 uint64_t feed_open(struct feed *f);
 /* The each that reads says where it stands: items below are done. */

@@ -38,6 +38,7 @@ struct jobenv *jobenv_new(const struct jobenv_opts *opts)
 		.log = opts->log,
 		.number = opts->number,
 		.is_volatile = opts->is_volatile,
+		.keeps_failed = !opts->is_attached,
 	};
 	list_init(&env->tasks);
 	snprintf(env->id, sizeof(env->id), "%c%llu", opts->is_volatile ? 'v' : 'j',

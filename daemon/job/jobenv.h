@@ -34,6 +34,8 @@ struct jobenv {
 	uint64_t number;
 	char id[24]; /* "j7" */
 	bool is_volatile;
+	bool keeps_failed; /* what failed may be asked for again once the job has ended */
+	bool is_again;	   /* it was */
 	struct results *results;
 	struct feed *feed;     /* NULL: no source is fed */
 	struct recall *recall; /* what an earlier life left; never NULL */

@@ -120,21 +120,23 @@ static void add_pointers(const struct results_spec *s, const json_t *doc, struct
 	}
 }
 
-static void write_line(struct task *t, const struct line_about *about, enum results_class c)
+/* The number it got; 0: none, or not yet. */
+static uint64_t write_line(struct task *t, const struct line_about *about, enum results_class c)
 {
 	struct results *r = t->env->results;
 	struct result_record *rec = about->rec;
 	struct results_line line;
 	for (int tries = 0; tries < 2; tries++) {
 		if (results_begin(r, task_turn(t), &line) != ERR_OK)
-			return;
+			return 0;
 		rec->seq = line.seq;
 		if (result_add(line.out, rec) == ERR_OK && about->doc != NULL && tries == 0)
 			add_pointers(&t->env->spec->results, about->doc, line.out);
 		if (results_end(r, &line, c) == ERR_OK)
-			return;
+			return line.seq;
 		shrink(rec);
 	}
+	return 0;
 }
 
 /* The result as others see it by ${id}: the line, and `json`. */
@@ -158,11 +160,11 @@ static void set_value(struct task *t, const struct line_about *about)
 
 /* ---- what goes with it ---- */
 
-static void remember(struct task *t)
+static void remember(struct task *t, enum results_class c, uint64_t seq)
 {
 	char path[TASK_PATH_MAX];
 	if (!line_is_item(t)) {
-		recall_put_outcome(t->env, task_path_in(t, path), &t->out);
+		recall_put_outcome(t->env, task_path_in(t, path), &t->out, seq);
 		return;
 	}
 	struct done_mark m = {.index = t->index};
@@ -172,7 +174,23 @@ static void remember(struct task *t)
 		m.kind = KIND_CANCELLED;
 	m.n_failed = (uint32_t)t->out.n_failed;
 	results_mark(t->env->results, each_cursor(t->up), &m);
+	each_keep_item(t, &m, c, seq);
 	t->is_marked = true;
+}
+
+/* The line that this one replaces, of a leaf that runs again. */
+static uint64_t superseded(struct task *t)
+{
+	char path[TASK_PATH_MAX];
+	struct slice at, data;
+	int64_t seq;
+	if (!t->env->is_again || t->supersedes != 0)
+		return t->supersedes;
+	at = task_path_in(t, path);
+	if (!recall_get(t->env->recall, at, RECALL_AGAIN, &seq, &data))
+		return 0;
+	recall_drop(t->env, at, RECALL_AGAIN);
+	return (uint64_t)seq;
 }
 
 void line_tell(act_self *self, struct task *t, struct line_about *about,
@@ -184,19 +202,21 @@ void line_tell(act_self *self, struct task *t, struct line_about *about,
 	enum results_class c = class_of(&t->out);
 	rec->job = jobenv_id(t->env);
 	rec->task = task_path_in(t, path);
+	rec->supersedes = superseded(t);
 	rec->ok = outcome_is_ok(&t->out);
 	rec->tag = tag_of(t, about, &tag);
 	rec->at_wall_ns = clock_wall_ns(t->env->clock);
 	rec->select = t->env->spec->results.select;
 	tell_error(t, rec, &error);
 	count(t, c);
+	uint64_t seq = 0;
 	if (line_is_wanted(t, about))
-		write_line(t, about, c);
+		seq = write_line(t, about, c);
 	else
 		results_count(t->env->results, c);
 	if (about->is_value)
 		set_value(t, about);
-	remember(t);
+	remember(t, c, seq);
 	bytes_fini(&tag);
 	bytes_fini(&error);
 	task_waits(t, TASK_WAITS_COMMIT, act_now_ns(self), 0);

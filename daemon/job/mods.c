@@ -472,6 +472,7 @@ static void catch_ends(struct task *t)
 {
 	struct mods *m = t->mods;
 	if (m->rest == NULL && m->joined == NULL) {
+		task_settled(t);
 		task_handled(t, t->out.n_failed);
 		task_sum(t, &m->handlers);
 		task_ok(t, m->kept.value);
@@ -570,5 +571,9 @@ int mods_step(act_self *self, void *task)
 		return ACT_OK;
 	}
 	CO_CALL(&m->when_co, m->rc, finally_step, t);
+	/* Nothing in it will run again: its cleaning up neither. */
+	if ((t->node->finally != NULL || t->node->n_with > 0) && t->out.state == OUTCOME_OK &&
+	    t->out.n_failed == 0)
+		task_settled(t);
 	CO_END(&m->when_co);
 }

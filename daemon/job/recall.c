@@ -35,6 +35,7 @@ struct recall *recall_new(struct jobenv *env)
 static void cursor_free(struct results_cursor *c)
 {
 	cursor_fini(&c->cursor);
+	free((void *)(uintptr_t)c->path.p);
 	free(c);
 }
 
@@ -116,9 +117,14 @@ static struct results_cursor *cursor_at(struct recall *r, struct slice path)
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return NULL;
+	char *copy = malloc(path.n + 1);
 	cursor_init(&c->cursor);
-	if (table_put(&r->cursors, path, c, NULL) == ERR_OK)
+	if (copy != NULL && table_put(&r->cursors, path, c, NULL) == ERR_OK) {
+		memcpy(copy, path.p, path.n);
+		c->path = (struct slice){copy, path.n};
 		return c;
+	}
+	free(copy);
 	free(c);
 	return NULL;
 }
@@ -148,7 +154,9 @@ static enum err done_item(void *ctx, struct slice path, uint64_t from, uint64_t 
 		return ERR_NOMEM;
 	if (d->seq <= c->seq)
 		return ERR_OK; /* the snapshot knows it */
-	done_tally_add(&c->tally, to - from, how);
+	/* And so it does some of the chunk that followed it. */
+	for (uint64_t i = from; i < to; i++)
+		done_tally_add(&c->tally, !cursor_is_done(&c->cursor, i), how);
 	return cursor_done(&c->cursor, (struct cursor_range){from, to});
 }
 
@@ -168,12 +176,45 @@ uint64_t recall_done_after(const struct recall *r)
 	return seq == UINT64_MAX ? 0 : seq;
 }
 
+/* Items that failed keep what is below them; it is counted with them already. */
+static bool is_below_done(const struct recall *r, struct slice path)
+{
+	while (path.n > 0) {
+		uint64_t index = 0;
+		size_t end = path.n;
+		while (path.n > 0 && path.p[path.n - 1] != '.')
+			path.n--;
+		bool is_index = path.n > 0 && end > path.n;
+		for (size_t i = path.n; i < end; i++) {
+			is_index = is_index && path.p[i] >= '0' && path.p[i] <= '9';
+			index = index * 10 + (uint64_t)(path.p[i] - '0');
+		}
+		path.n -= path.n > 0;
+		const struct results_cursor *c = is_index ? table_get(&r->cursors, path) : NULL;
+		if (c != NULL && cursor_is_done(&c->cursor, index))
+			return true;
+	}
+	return false;
+}
+
 uint64_t recall_handled(const struct recall *r)
 {
 	uint64_t n = 0;
 	TABLE_EACH (e, &r->cursors)
-		n += ((const struct results_cursor *)e->value)->tally.n_handled;
+		if (!is_below_done(r, (struct slice){e->key, e->key_len}))
+			n += ((const struct results_cursor *)e->value)->tally.n_handled;
 	return n;
+}
+
+struct results_cursor *recall_cursor_of(const struct recall *r, struct slice path)
+{
+	return table_get(&r->cursors, path);
+}
+
+void recall_visit_cursors(const struct recall *r, recall_cursor_visitor visit, void *ctx)
+{
+	TABLE_EACH (e, &r->cursors)
+		visit(ctx, (struct slice){e->key, e->key_len}, e->value);
 }
 
 bool recall_is_empty(const struct recall *r)
@@ -188,6 +229,7 @@ bool recall_cursor(struct recall *r, struct slice path, struct results_cursor *r
 		return false;
 	ret->cursor = c->cursor;
 	ret->tally = c->tally;
+	free((void *)(uintptr_t)c->path.p);
 	free(c);
 	return true;
 }
@@ -220,10 +262,31 @@ static struct slice path_of(const struct table_entry *fact)
 	return (struct slice){space + 1, fact->key_len - (size_t)(space + 1 - fact->key)};
 }
 
+static enum recall_fact fact_of(const struct table_entry *fact)
+{
+	return (enum recall_fact)strtoul(fact->key, NULL, 10);
+}
+
+void recall_visit(const struct recall *r, recall_visitor visit, void *ctx)
+{
+	TABLE_EACH (e, &r->facts) {
+		const struct fact *f = e->value;
+		visit(ctx, path_of(e), fact_of(e), f->wall_ns, (struct slice){f->data, f->n});
+	}
+}
+
+/* What is to run again has not begun. */
+static bool tells_beginning(const struct table_entry *fact)
+{
+	const struct fact *f = fact->value;
+	enum recall_fact n = fact_of(fact);
+	return n != RECALL_AGAIN && !(n == RECALL_RETRY && f->data[0] == '0');
+}
+
 bool recall_was_begun(const struct recall *r, struct slice path)
 {
 	TABLE_EACH (e, &r->facts)
-		if (is_in_tree(path_of(e), path))
+		if (tells_beginning(e) && is_in_tree(path_of(e), path))
 			return true;
 	TABLE_EACH (e, &r->cursors)
 		if (is_in_tree((struct slice){e->key, e->key_len}, path))
@@ -273,7 +336,8 @@ enum err recall_items(const struct recall *r, struct slice path, uint64_t **ret,
 	if (index == NULL)
 		return ERR_NOMEM;
 	TABLE_EACH (e, &r->facts)
-		n += index_below(path_of(e), path, &index[n]);
+		if (tells_beginning(e))
+			n += index_below(path_of(e), path, &index[n]);
 	TABLE_EACH (e, &r->cursors)
 		n += index_below((struct slice){e->key, e->key_len}, path, &index[n]);
 	qsort(index, n, sizeof(*index), by_index);
@@ -319,10 +383,10 @@ bool recall_outcome(struct recall *r, struct slice path, struct outcome *ret)
 	return true;
 }
 
-static void write_outcome(const struct outcome *o, struct bytes *out)
+static void write_outcome(const struct outcome *o, uint64_t seq, struct bytes *out)
 {
-	bytes_printf(out, "{\"state\":\"%s\",\"n\":%llu", outcome_state_text(o->state),
-		     (unsigned long long)o->n_failed);
+	bytes_printf(out, "{\"seq\":%llu,\"state\":\"%s\",\"n\":%llu", (unsigned long long)seq,
+		     outcome_state_text(o->state), (unsigned long long)o->n_failed);
 	if (o->error != NULL) {
 		bytes_add_str(out, ",\"error\":");
 		failure_write(o->error, out);
@@ -337,10 +401,17 @@ static void write_outcome(const struct outcome *o, struct bytes *out)
 	bytes_add_byte(out, '}');
 }
 
-enum err recall_put_outcome(struct jobenv *env, struct slice path, const struct outcome *o)
+uint64_t recall_outcome_seq(struct slice data)
+{
+	unsigned long long seq = 0;
+	return data.n > 0 && sscanf(data.p, "{\"seq\":%llu", &seq) == 1 ? seq : 0;
+}
+
+enum err recall_put_outcome(struct jobenv *env, struct slice path, const struct outcome *o,
+			    uint64_t seq)
 {
 	struct bytes data = BYTES_LIMIT(STORE_TEXT_MAX);
-	write_outcome(o, &data);
+	write_outcome(o, seq, &data);
 	enum err e = data.err;
 	if (e == ERR_OK)
 		e = recall_put(env, path, RECALL_OUTCOME,
@@ -351,7 +422,8 @@ enum err recall_put_outcome(struct jobenv *env, struct slice path, const struct 
 
 static const char *const fact_kind[] = {
 	[RECALL_OUTCOME] = "outcome", [RECALL_DEADLINE] = "deadline", [RECALL_DUE] = "due",
-	[RECALL_FINALLY] = "finally", [RECALL_RETRY] = "retry",
+	[RECALL_FINALLY] = "finally", [RECALL_RETRY] = "retry",	      [RECALL_SETTLED] = "settled",
+	[RECALL_AGAIN] = "again",     [RECALL_ITEM] = "item",	      [RECALL_SEQ] = "seq",
 };
 
 enum err recall_put(struct jobenv *env, struct slice path, enum recall_fact n, int64_t wall_ns,

@@ -22,7 +22,15 @@ enum recall_fact {
 	/* at: wall instant until which a back-off lasts; data: `attempts,seq,handled`: what the
 	 * items below ended with up to that seq belongs to attempts that are over. */
 	RECALL_RETRY,
+	/* What an order to run failed tasks again needs to know (job/again.h): */
+	RECALL_SETTLED, /* the task ended well: what failed or was cancelled below it stays so */
+	RECALL_AGAIN,	/* at: seq of the line a new one replaces; data: `CLASS WALL_NS` */
+	RECALL_ITEM,	/* of an item, see each_keep_item; at: the same */
+	RECALL_SEQ,	/* at: the number that a line of a failed task got at its turn */
 };
+
+/* The paths of the last two begin with it: they stand behind all others and are many. */
+#define RECALL_ITEMS '~'
 
 struct recall *recall_new(struct jobenv *env);
 void recall_free(struct recall *r);
@@ -37,6 +45,15 @@ uint64_t recall_done_after(const struct recall *r);
 uint64_t recall_handled(const struct recall *r);
 bool recall_is_empty(const struct recall *r);
 
+/* Every fact that is loaded. */
+typedef void (*recall_visitor)(void *ctx, struct slice path, enum recall_fact n, int64_t wall_ns,
+			       struct slice data);
+void recall_visit(const struct recall *r, recall_visitor visit, void *ctx);
+/* The cursor of the each at path, which stays; NULL: none. And all of them. */
+struct results_cursor *recall_cursor_of(const struct recall *r, struct slice path);
+typedef void (*recall_cursor_visitor)(void *ctx, struct slice path, struct results_cursor *c);
+void recall_visit_cursors(const struct recall *r, recall_cursor_visitor visit, void *ctx);
+
 /* The outcome of the leaf at path if it has ended before; *ret is the caller's. */
 bool recall_outcome(struct recall *r, struct slice path, struct outcome *ret);
 /* Moves the cursor of the each at path into *c (path filled in by the caller). False: none. */
@@ -45,8 +62,11 @@ bool recall_cursor(struct recall *r, struct slice path, struct results_cursor *c
 bool recall_get(const struct recall *r, struct slice path, enum recall_fact n, int64_t *ret_wall_ns,
 		struct slice *ret_data);
 
-/* Puts the fact of a leaf's end into the commit that is being filled. */
-enum err recall_put_outcome(struct jobenv *env, struct slice path, const struct outcome *o);
+/* Puts the fact of a leaf's end into the commit that is being filled. seq: of its line; 0: none. */
+enum err recall_put_outcome(struct jobenv *env, struct slice path, const struct outcome *o,
+			    uint64_t seq);
+/* Of the data of such a fact. */
+uint64_t recall_outcome_seq(struct slice data);
 /* Any other fact; it goes with the next commit. */
 enum err recall_put(struct jobenv *env, struct slice path, enum recall_fact n, int64_t wall_ns,
 		    struct slice data);

@@ -2,7 +2,9 @@
 
 #include "base/check.h"
 #include "job/jobenv.h"
+#include "job/recall.h"
 #include "job/results_fill.h"
+#include "job/task.h"
 #include "run/shard.h"
 
 #include <stdio.h>
@@ -309,6 +311,22 @@ enum err results_cursor_read(struct results_cursor *c, struct slice text)
 
 /* ---- turns ---- */
 
+/* The number it has now, for a line that may replace it: at `~TASK`. */
+static void put_seq(struct results *r, const struct held *h)
+{
+	static const char key[] = "\"task\":\"";
+	char path[TASK_PATH_MAX];
+	const char *at = memmem(h->text, h->n, key, sizeof(key) - 1);
+	const char *begin = at != NULL ? at + sizeof(key) - 1 : NULL;
+	const char *end = at != NULL ? memchr(begin, '"', h->n - (size_t)(begin - h->text)) : NULL;
+	if (end == NULL)
+		return;
+	int n = snprintf(path, sizeof(path), "%c%.*s", RECALL_ITEMS, (int)(end - begin), begin);
+	if ((size_t)n < sizeof(path))
+		recall_put(r->env, (struct slice){path, (size_t)n}, RECALL_SEQ,
+			   (int64_t)r->next_seq, SLICE_LIT(""));
+}
+
 /* `{"job":"j7","seq":0,…`: the 0 becomes the number. */
 static void release_line(struct results *r, struct held *h)
 {
@@ -326,6 +344,8 @@ static void release_line(struct results *r, struct held *h)
 		f->lines.err = ERR_OK;
 		return;
 	}
+	if (h->c != RESULTS_OK && r->env->keeps_failed)
+		put_seq(r, h);
 	store_line(r, h->c, f->lines.n - start);
 }
 

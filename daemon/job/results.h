@@ -22,7 +22,7 @@ struct jobenv;
 struct store_batch;
 struct store_op;
 
-enum results_class { RESULTS_OK, RESULTS_FAILED, RESULTS_CANCELLED };
+enum results_class { RESULTS_OK, RESULTS_FAILED, RESULTS_CANCELLED, RESULTS_CLASSES };
 
 #define RESULTS_FILL_LINES  256
 #define RESULTS_FILL_WORTH  32
@@ -85,6 +85,8 @@ struct results_cursor {
 	uint64_t seq; /* of the snapshot it was read from */
 };
 void results_cursor_add(struct results *r, struct results_cursor *c);
+/* Where it stands goes with the next commit. */
+void results_cursor_put(struct results *r, const struct results_cursor *c);
 /* An item of that each has ended: told in the same commit as what was just written. */
 void results_mark(struct results *r, struct results_cursor *c, const struct done_mark *mark);
 /* `next;gaps|tally`, as snapshots keep it. */

@@ -57,6 +57,11 @@ static bool add_snapshot(struct results *r, const struct results_cursor *c, uint
 	return op != NULL && op->cursor.gaps.p != NULL && op->cursor.path.p != NULL;
 }
 
+void results_cursor_put(struct results *r, const struct results_cursor *c)
+{
+	add_snapshot(r, c, r->last_seq);
+}
+
 /* Marks without a line have no chunk to stand in. */
 static bool wants_snapshots(struct results *r, const struct fill *f)
 {

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "job/mods.h"
+#include "job/recall.h"
 #include "job/verb.h"
 
 #include <stdarg.h>
@@ -189,6 +190,13 @@ void task_handled(struct task *t, uint64_t n)
 	t->out.n_handled += n;
 	t->env->tally.failed -= n;
 	t->env->tally.handled += n;
+}
+
+void task_settled(struct task *t)
+{
+	char path[TASK_PATH_MAX];
+	if (t->env->keeps_failed)
+		recall_put(t->env, task_path_in(t, path), RECALL_SETTLED, 0, SLICE_LIT(""));
 }
 
 static void ended(struct task *t, enum outcome_state state)

@@ -55,8 +55,10 @@ struct task {
 	struct children *owner; /* if it is a runtime task of its own */
 	bool is_started, wants_value;
 	bool wants_text;  /* its value's body is cut into items: it is kept, whatever its size */
-	int64_t begun_ns; /* shard's clock */
-	bool is_marked;	  /* its item's end is already in a chunk's `done` */
+	int64_t begun_ns;    /* shard's clock */
+	bool is_marked;	     /* its item's end is already in a chunk's `done` */
+	bool is_again;	     /* an item that an order to retry has opened again */
+	uint64_t supersedes; /* of such an item: the seq of the line its new one replaces */
 	enum task_wait wait;
 	int64_t wait_since_ns, wait_until_ns; /* shard's clock; until 0: not known */
 	char frame[] __attribute__((aligned(16)));
@@ -89,6 +91,8 @@ struct results_turn task_turn(const struct task *t);
 void task_sum(struct task *t, const struct outcome *below);
 /* n of the failed leaves below have been dealt with. */
 void task_handled(struct task *t, uint64_t n);
+/* It has ended well: what is not well below it stays as it is, also if the job is tried again. */
+void task_settled(struct task *t);
 
 /* ---- how a verb says how it ended; each replaces what was there ---- */
 

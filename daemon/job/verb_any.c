@@ -143,6 +143,8 @@ static void any_ends(act_self *self, struct any_frame *f, struct task *t)
 	children_close(self, &f->c, &is_cancelled);
 	task_sum(t, &f->c.below);
 	if (has_won) {
+		if (f->c.n > f->c.n_ok || t->out.n_failed > 0)
+			task_settled(t);
 		task_handled(t, t->out.n_failed);
 		task_ok(t, f->value);
 		f->value = NULL;

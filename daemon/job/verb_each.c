@@ -55,6 +55,9 @@ static bool open_cursor(struct each_frame *e, struct task *t)
 	cursor_init(&e->cursor.cursor);
 	if (recall_cursor(t->env->recall, at, &e->cursor)) {
 		e->index = cursor_watermark(&e->cursor.cursor);
+		e->n_kept = e->cursor.tally.n_cancelled + done_tally_failed(&e->cursor.tally);
+		if (t->env->is_again)
+			e->again_below = e->cursor.cursor.next;
 		if (t->up == NULL)
 			results_turns_resume(t->env->results, &e->cursor.cursor);
 	}
@@ -113,7 +116,10 @@ static void mark(struct each_frame *e, struct task *item)
 	m.n_failed = (uint32_t)item->out.n_failed;
 	m.n_handled = (uint32_t)item->out.n_handled;
 	results_mark(item->env->results, &e->cursor, &m);
-	recall_drop_tree(item->env, task_path_in(item, path));
+	/* Of one that may be tried again, what did end well is remembered. */
+	if (!item->env->keeps_failed || (m.kind == KIND_NONE && m.n_failed == 0))
+		recall_drop_tree(item->env, task_path_in(item, path));
+	each_keep_item(item, &m, RESULTS_CLASSES, 0);
 }
 
 static void item_ended(struct each_frame *e, struct task *item)
@@ -165,6 +171,8 @@ static void each_ends(act_self *self, struct each_frame *e, struct task *t)
 	bool is_group = t->node->u.each.mode == EACH_GROUP;
 	children_close(self, &e->c, &is_cancelled);
 	list_remove(&e->cursor.link);
+	if (t->env->keeps_failed)
+		results_cursor_put(t->env->results, &e->cursor);
 	task_sum(t, &e->c.below);
 	count_unstarted(e);
 	if (t->out.state == OUTCOME_FAILED)

@@ -23,6 +23,19 @@ struct each_load {
 	act_msg *m;
 };
 
+/* An item that runs again: what was kept of it. */
+struct each_again {
+	act_co co;
+	int rc;
+	struct each_frame *e; /* in */
+	uint64_t index;	      /* in */
+	bool is_read;	      /* what follows is of that index */
+	bool is_item;
+	uint64_t seq;	   /* of the line that its new one replaces */
+	struct slice text; /* empty: the source still has it */
+	act_msg *m;
+};
+
 /* Takes items from the source and launches them. */
 struct feeder {
 	act_co co;
@@ -32,6 +45,7 @@ struct feeder {
 	json_t *value; /* of a list or range: borrowed or own */
 	uint32_t n;
 	struct each_load load;
+	struct each_again again;
 };
 
 /* What an earlier life began, once nothing more is launched. */
@@ -89,6 +103,8 @@ struct each_frame {
 	act_event *room; /* set while n_open < window */
 	bool was_late;
 	struct each_late late;
+	uint64_t again_below; /* items that may run again, by an order to retry */
+	uint64_t n_kept;      /* items kept for one */
 };
 
 bool each_source_runs(enum source_kind k);
@@ -112,6 +128,26 @@ bool each_text_open(struct each_frame *e);
 enum feed_got each_text_take(struct feeder *f, uint64_t index);
 int each_text_load(act_self *self, void *load);
 void each_text_fini(struct each_frame *e);
+
+/* ---- items for another try (verb_each_again.c) ---- */
+
+/*
+ * An item has ended as the mark says; c: how its line counts, RESULTS_CLASSES if its leaves count
+ * for themselves. If it did not end well it is kept, with its text, as a fact at `~PATH`, up to a
+ * bound; one that is well now is not kept any more.
+ */
+void each_keep_item(struct task *item, const struct done_mark *m, int c, uint64_t seq);
+/* What each_keep_item wrote. False: it is not that. is_full: more items failed than are kept. */
+struct each_kept {
+	bool is_full;
+	int c;
+	struct done_mark mark;
+	struct slice text;
+};
+bool each_kept_read(struct slice data, struct each_kept *ret);
+/* A step: reads what was kept of the item. frame: struct each_again. */
+int each_again_step(act_self *self, void *again);
+void each_again_done(act_self *self, struct each_again *a);
 
 /* ---- the feeder (verb_each_feeder.c) ---- */
 

@@ -19,15 +19,21 @@ static void expect_less(struct each_frame *e)
 		e->t->env->n_expected--;
 }
 
-/* The next item that is not done yet. */
-static enum feed_got take(struct feeder *f)
+/* The next item that is not done yet. False: what was kept of it has to be read first. */
+static bool find_next(struct feeder *f)
 {
 	struct each_frame *e = f->e;
 	while (cursor_is_done(&e->cursor.cursor, e->index)) {
 		e->index++;
 		expect_less(e);
 	}
-	return e->ops->take(f, e->index);
+	return e->index >= e->again_below || (f->again.is_read && f->again.index == e->index);
+}
+
+static enum feed_got take(struct feeder *f)
+{
+	f->line = f->again.text;
+	return f->again.text.n > 0 ? FEED_ITEM : f->e->ops->take(f, f->e->index);
 }
 
 /* ---- launching ---- */
@@ -92,6 +98,8 @@ static bool launch(act_self *self, struct feeder *f)
 	uint64_t index;
 	if (item == NULL)
 		return false;
+	item->is_again = f->again.is_item;
+	item->supersedes = f->again.seq;
 	if (e->index >= e->cursor.cursor.next &&
 	    cursor_launch(&e->cursor.cursor, &index) != ERR_OK) {
 		task_free(item);
@@ -222,6 +230,12 @@ static int feeder_step(act_self *self, void *frame)
 		if (act_is_cancelled(self))
 			return ACT_OK;
 		task_waits(f->e->t, TASK_WAITS_CHILDREN, act_now_ns(self), 0);
+		if (!find_next(f)) {
+			f->again = (struct each_again){.e = f->e, .index = f->e->index};
+			CO_CALL(&f->co, f->rc, each_again_step, &f->again);
+			if (f->rc != ACT_OK)
+				return ACT_OK;
+		}
 		got = take(f);
 		if (got == FEED_END)
 			return ACT_OK;
@@ -245,7 +259,9 @@ static int feeder_step(act_self *self, void *frame)
 			CO_AWAIT(&f->co, f->rc, act_sleep(self, 100 * NS_PER_MS));
 			if (f->rc != ACT_OK)
 				return ACT_OK;
+			continue;
 		}
+		each_again_done(self, &f->again);
 		if (++f->n % LAUNCHES_PER_TURN == 0) {
 			CO_AWAIT(&f->co, f->rc, act_yield(self));
 			if (f->rc != ACT_OK)

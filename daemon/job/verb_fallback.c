@@ -23,6 +23,8 @@ static void next_or_end(struct row_frame *f, struct task *t)
 	struct task *child = f->child;
 	task_sum(t, &child->out);
 	if (outcome_is_ok(&child->out)) {
+		if (t->out.n_failed > 0)
+			task_settled(t);
 		task_handled(t, t->out.n_failed);
 		task_ok(t, json_incref(child->out.value));
 	} else if (child->out.state == OUTCOME_FAILED) {

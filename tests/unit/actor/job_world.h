@@ -4,6 +4,7 @@
  * everything but it and begin anew.
  *
  *	/ok…  200 after 10 ms     /status/N, /sN  N     /slow/N  200 after N ms     /hang  never
+ *	/down…  404, /hangs…  never, until they are mended
  *	/flaky/N  503 N times, then 200     /to/PATH  302 to PATH     /json  200 {"a":{"b":[1,2]}}
  */
 #pragma once
@@ -40,6 +41,7 @@ struct job_world {
 	int64_t start_ns; /* of this life */
 	/* what the servers saw */
 	uint32_t n_requests, n_now, most_now, n_given_up;
+	bool is_mended;	   /* /down… and /hangs… answer 200 */
 	struct bytes seen; /* URLs, one a line */
 	struct table flaky;
 };
@@ -209,8 +211,10 @@ static inline void decide(struct server *s, struct served *v, struct slice targe
 		v->status = n;
 	else if (sscanf(path, "/slow/%d", &n) == 1)
 		*after = n * MS;
+	else if (strncmp(path, "/down", 5) == 0)
+		v->status = s->jw->is_mended ? 200 : 404;
 	else if (strncmp(path, "/hang", 5) == 0)
-		*after = -1;
+		*after = path[5] == 's' && s->jw->is_mended ? 10 * MS : -1;
 	else if (strncmp(path, "/to/", 4) == 0) {
 		v->status = 302;
 		bytes_add_str(&v->location, path + 3);
