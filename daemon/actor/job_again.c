@@ -183,8 +183,8 @@ static int order_step(act_self *self, void *frame)
 	}
 	while (o->result == ERR_OK && (o->batch = next_batch(o)) != NULL) {
 		CO_AWAIT(&o->co, o->rc, apply(self, o, o->batch));
-		o->result = o->rc == ACT_OK ? ((struct store_batch *)act_data(o->m))->result
-					    : ERR_BUSY;
+		o->result =
+			o->rc == ACT_OK ? ((struct store_batch *)act_data(o->m))->result : ERR_BUSY;
 		if (o->rc == ACT_OK)
 			act_drop(self, o->m);
 	}
@@ -219,8 +219,9 @@ void job_on_retry(act_self *self, struct job *j, struct job_call *c)
 		return;
 	}
 	if (j->is_attached) {
-		job_call_refuse(self, c, KIND_CONFLICT,
-				"it belongs to the command that started it: detached jobs are kept");
+		job_call_refuse(
+			self, c, KIND_CONFLICT,
+			"it belongs to the command that started it: detached jobs are kept");
 		return;
 	}
 	if (j->is_retrying || j->env->refs > 1) {

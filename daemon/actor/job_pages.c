@@ -25,7 +25,7 @@ int job_read(act_self *self, struct job *j, const struct store_query *q, act_msg
 static struct store_query page_query(struct job_pages *p)
 {
 	static const enum store_query_kind kind[PAGES] = {
-		[PAGE_FEED] = STORE_Q_FEED,	[PAGE_FACTS] = STORE_Q_FACTS,
+		[PAGE_FEED] = STORE_Q_FEED,	  [PAGE_FACTS] = STORE_Q_FACTS,
 		[PAGE_CURSORS] = STORE_Q_CURSORS, [PAGE_DONE] = STORE_Q_DONE,
 		[PAGE_ITEMS] = STORE_Q_FACTS,
 	};

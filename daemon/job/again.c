@@ -77,8 +77,9 @@ static enum fate fate_of(const struct recall *r, struct slice path)
 
 static struct store_op *op_new(struct again *a, enum store_op_kind kind)
 {
-	struct again_batch *h =
-		list_empty(&a->batches) ? NULL : LIST_ENTRY(a->batches.prev, struct again_batch, link);
+	struct again_batch *h = list_empty(&a->batches)
+					? NULL
+					: LIST_ENTRY(a->batches.prev, struct again_batch, link);
 	if (h == NULL || h->b->n >= AGAIN_BATCH_OPS) {
 		h = calloc(1, sizeof(*h));
 		struct store_batch *b = h != NULL ? store_batch_new() : NULL;

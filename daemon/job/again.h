@@ -35,9 +35,9 @@ struct again {
 	struct link batches;  /* struct again_batch, in order */
 	struct again_item *item;
 	size_t n_item, cap_item;
-	uint64_t n;			      /* tasks that run again */
+	uint64_t n;			     /* tasks that run again */
 	uint64_t uncounted[RESULTS_CLASSES]; /* lines that do not count any more, by class */
-	bool is_full;			      /* more failed than is kept */
+	bool is_full;			     /* more failed than is kept */
 	enum err err;
 };
 

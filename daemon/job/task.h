@@ -54,7 +54,7 @@ struct task {
 	struct mods *mods;
 	struct children *owner; /* if it is a runtime task of its own */
 	bool is_started, wants_value;
-	bool wants_text;  /* its value's body is cut into items: it is kept, whatever its size */
+	bool wants_text;     /* its value's body is cut into items: it is kept, whatever its size */
 	int64_t begun_ns;    /* shard's clock */
 	bool is_marked;	     /* its item's end is already in a chunk's `done` */
 	bool is_again;	     /* an item that an order to retry has opened again */

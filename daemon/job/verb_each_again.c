@@ -52,8 +52,7 @@ static void put_item(struct task *item, const struct done_mark *m, int c, uint64
 	bytes_printf(&data, "%d %s %u %u ", c, m->kind == KIND_NONE ? "-" : kind_name(m->kind),
 		     m->n_failed, m->n_handled);
 	add_text(item, &data);
-	recall_put(item->env, kept_path(item, path), RECALL_ITEM, (int64_t)seq,
-		   bytes_slice(&data));
+	recall_put(item->env, kept_path(item, path), RECALL_ITEM, (int64_t)seq, bytes_slice(&data));
 	bytes_fini(&data);
 }
 
@@ -99,9 +98,8 @@ bool each_kept_read(struct slice data, struct each_kept *ret)
 
 static struct slice item_path(const struct each_again *a, char buf[TASK_PATH_MAX])
 {
-	int n = snprintf(buf, TASK_PATH_MAX, "%c%.*s.%llu", RECALL_ITEMS,
-			 (int)a->e->cursor.path.n, a->e->cursor.path.p,
-			 (unsigned long long)a->index);
+	int n = snprintf(buf, TASK_PATH_MAX, "%c%.*s.%llu", RECALL_ITEMS, (int)a->e->cursor.path.n,
+			 a->e->cursor.path.p, (unsigned long long)a->index);
 	return (struct slice){buf, (size_t)n < TASK_PATH_MAX ? (size_t)n : TASK_PATH_MAX - 1};
 }
 
