@@ -126,7 +126,7 @@ static void add_exchange(struct bytes *b, const struct exchange *x)
 	add_number(b, "connecting", s.connecting);
 	add_number(b, "opened", s.opened);
 	add_number(b, "reuses", s.reuses);
-	add_number(b, "retries", s.retries);
+	add_number(b, "stale", s.stale);
 	add_number(b, "tls_resumed", s.tls_resumed);
 	add_number(b, "dns_queries", s.dns_queries);
 	close_object(b);

@@ -66,6 +66,7 @@ static void begin_attempt(act_self *self, struct fetch *f)
 	f->attempt++;
 	f->hops = f->n_challenges = 0;
 	f->to_get = f->from_public = f->is_front = f->is_from_start = false;
+	f->is_fresh = false;
 	f->left_ns = f->spec->timeout_ms * NS_PER_MS;
 	f->attempt_ns = act_now_ns(self);
 	f->attempt_waited_ns = 0;
@@ -160,13 +161,23 @@ static void close_timeout(act_self *self, struct fetch *f)
 		f->left_ns = 1;
 }
 
+/*
+ * The connection took longer than the token lasts (it is kept, and a new token finds it), or was a
+ * kept one that closed before it said a word: the same request again, with a new token.
+ */
+static bool goes_unheard(const struct fetch *f)
+{
+	const struct xend *e = &f->done->end;
+	return e->lapsed || (e->stale && !f->is_fresh);
+}
+
 static void take_answer(act_self *self, struct fetch *f)
 {
 	if (f->rc == ACT_OK) {
 		f->done = host_done_of(f->m);
 		act_drop(self, f->m);
 		f->m = NULL;
-		if (f->done->end.lapsed)
+		if (goes_unheard(f))
 			return;
 		fetch_keep_fields(f);
 		fetch_judge(f);
@@ -179,12 +190,6 @@ static void take_answer(act_self *self, struct fetch *f)
 		f->outcome.use = LIMIT_USED;
 		await_failed(f, f->rc);
 	}
-}
-
-/* The connection took longer than the token lasts; it is kept, and a new token finds it. */
-static bool has_lapsed(const struct fetch *f)
-{
-	return f->done != NULL && f->done->end.lapsed && !f->is_cancelled;
 }
 
 /* A step: asks and hears, hop by hop. Ends with the verdict of the attempt in kind. */
@@ -214,7 +219,9 @@ static int attempt_step(act_self *self, void *frame)
 		CO_AWAIT(&f->co1, f->rc, host_fetch(self, fetch_job(f)->peers->hosts, call, &f->m));
 		close_timeout(self, f);
 		take_answer(self, f);
-		if (has_lapsed(f)) {
+		if (f->done != NULL && !f->is_cancelled && goes_unheard(f)) {
+			f->is_fresh = f->done->end.stale;
+			f->outcome.use = f->done->end.request_sent ? LIMIT_USED : LIMIT_UNUSED;
 			give_back(self, f);
 			forget_answer(f);
 			f->is_front = true;
@@ -226,6 +233,7 @@ static int attempt_step(act_self *self, void *frame)
 		give_back(self, f);
 		forget_answer(f);
 		f->is_front = true;
+		f->is_fresh = false;
 	}
 	CO_END(&f->co1);
 }

@@ -34,6 +34,7 @@ struct fetch {
 	bool to_get;	  /* a redirect has dropped method and body */
 	bool from_public; /* the hop before came from a public address */
 	bool is_front;
+	bool is_fresh;	    /* the request goes over a new connection: a kept one was closing */
 	bool is_cancelled;  /* the task is: it is told, not retried */
 	bool has_due;	    /* the instant its back-off ends at is in the store */
 	bool waits_already; /* an earlier life began this back-off */

@@ -299,6 +299,7 @@ static void set_target(struct fetch *f, struct host_call *c)
 	c->req.policy = peers->policy != NULL ? peers->policy(peers->ctx) : NULL;
 	c->req.from_public = f->from_public;
 	int64_t before = limit_ticket_use_before_ns(f->ticket);
+	c->req.fresh = f->is_fresh;
 	c->req.send_before_ns = before == INT64_MAX ? 0 : before;
 	if (f->spec->body_kind == FETCH_BODY_BYTES && !f->to_get)
 		c->req.body = (struct xbody){.kind = XBODY_BYTES,

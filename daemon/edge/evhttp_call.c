@@ -408,7 +408,7 @@ void xcall_start(struct xcall *call)
 	struct conn *c = NULL;
 	if (call->failed)
 		return;
-	if (!call->fresh && !call->retried)
+	if (!call->fresh)
 		c = pool_take(x->pool, call->key);
 	if (c != NULL && !may_use(call, c)) {
 		pool_put(x->pool, call->key, c);
@@ -483,7 +483,8 @@ static void end(struct xcall *call, bool ok)
 			   .total_ms = to_ms(now - call->submit_ns)},
 		.request_sent = call->spoke,
 		.lapsed = call->lapsed,
-		.reused = call->reused && !call->retried,
+		.stale = call->stale,
+		.reused = call->reused,
 		.peer_is_special = peer_is_special(call),
 		.wire_bytes = call->wire_bytes,
 		.decoded_bytes = call->decoded_bytes,
@@ -498,22 +499,13 @@ static void end(struct xcall *call, bool ok)
 
 /*
  * A connection that was kept and closes before it said a word was closing already (RFC 9112
- * section 9.3.1). Once, and only what may be sent twice or was not sent at all.
+ * section 9.3.1): what may be sent twice, or was not sent at all, may go over a new one. That is
+ * another request at the server, so whoever counts them sends it.
  */
-static bool retry(struct xcall *call)
+static bool is_stale(const struct xcall *call)
 {
-	bool replays = call->body.kind != XBODY_PULL || !call->body_begun;
-	if (!call->reused || call->retried || !conn_failed_unheard(call->conn) || !replays ||
-	    (!call->idempotent && call->spoke))
-		return false;
-	leave_conn(call, false);
-	call->retried = true;
-	call->spoke = false;
-	call->body_at = 0;
-	call->body_begun = call->body_ended = false;
-	call->x->stats.retries++;
-	xcall_start(call);
-	return true;
+	return call->reused && conn_failed_unheard(call->conn) &&
+	       (call->idempotent || !call->spoke);
 }
 
 static void check_conn(struct xcall *call)
@@ -531,8 +523,10 @@ static void check_conn(struct xcall *call)
 			end(call, false);
 		return;
 	case CONN_FAILED:
-		if (retry(call))
-			return;
+		if (is_stale(call)) {
+			call->stale = true;
+			call->x->stats.stale++;
+		}
 		xcall_fail(call, f.kind, f.phase, "%s", f.why);
 		end(call, false);
 		return;

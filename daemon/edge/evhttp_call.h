@@ -78,7 +78,7 @@ struct xcall {
 	struct connector *connector;
 	struct conn *conn;
 	int64_t send_before_ns;
-	bool aborted, failed, lapsed, reused, retried, spoke, stalled, head_seen;
+	bool aborted, failed, lapsed, reused, stale, spoke, stalled, head_seen;
 	size_t credit;
 	struct decode *decode;
 	bool decode_more; /* there may be output left inside */

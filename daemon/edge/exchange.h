@@ -157,7 +157,10 @@ struct xend {
 	struct xtiming timing;
 	bool request_sent; /* at least one byte of the request went to the kernel */
 	bool lapsed;	   /* not ok, and nothing else is wrong: see send_before_ns */
-	bool reused;	   /* it went over a connection used before */
+	/* not ok: a connection used before closed before it said a word, and the request may be
+	 * repeated on a fresh one; that is another request */
+	bool stale;
+	bool reused; /* it went over a connection used before */
 	bool peer_is_special;
 	uint64_t wire_bytes;		/* of the response, head included, as received */
 	uint64_t decoded_bytes;		/* handed out in data events */
@@ -183,7 +186,7 @@ struct xstats {
 	uint32_t connecting; /* attempts under way, resolving included */
 	uint64_t opened;     /* connections ever opened */
 	uint64_t reuses;     /* calls that found an idle connection */
-	uint64_t retries;    /* calls repeated because an idle connection was closing */
+	uint64_t stale;	     /* calls that found their idle connection closing */
 	uint64_t tls_resumed;
 	uint64_t dns_queries;
 };

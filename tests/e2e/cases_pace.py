@@ -76,6 +76,24 @@ def connections_that_come_all_at_once_do_not_exceed_the_rate():
 
 
 @case
+def a_request_repeated_on_a_new_connection_takes_a_token_too():
+    times = []
+
+    def once(conn, _):
+        if read_head(conn):
+            times.append(time.monotonic())
+            conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        if read_head(conn):  # and closes, as if it had been closing already
+            times.append(time.monotonic())
+    d, s = Daemon(), Raw(once)
+    r = muster(d, "fetch", "--retry", "0", "--rate", "5/s", "-c", "1", *[f"{s.url}/{i}" for i in range(6)])
+    assert r.status == 0 and all(x["attempts"] == 1 for x in r.lines), r.out
+    assert len(times) == 11, times  # each but the first finds the connection of the one before
+    assert exceeds(times, 5, 1) is None, times
+    assert min(b - a for a, b in zip(times, times[1:])) > 0.15, times
+
+
+@case
 def a_fast_rate_is_reached_although_tokens_lapse():
     d, n = Daemon(), Nginx()
     n.file("x", "x")
