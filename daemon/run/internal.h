@@ -133,17 +133,24 @@ static inline void rt_msg_free(act_shard *sh, act_msg *m)
 
 static inline void rt_mail_append(struct actor *a, act_msg *m)
 {
-	if (a->tail == NULL) {
-		m->next = m;
-	} else {
-		m->next = a->tail->next;
-		a->tail->next = m;
+	act_msg *tail = a->tail;
+	m->next = m;
+	if (tail != NULL) {
+		m->next = tail->next;
+		tail->next = m;
 	}
 	a->tail = m;
-	if (__builtin_expect(++a->depth > a->high_water, 0))
+	a->depth++;
+}
+
+/* Before mail is taken out: the deepest it was is a depth it has then. */
+static inline void rt_mail_note_depth(struct actor *a)
+{
+	if (a->depth > a->high_water)
 		a->high_water = (uint16_t)(a->depth <= UINT16_MAX ? a->depth : UINT16_MAX);
 }
 
+/* Whoever shifts calls rt_mail_note_depth before. */
 static inline act_msg *rt_mail_shift(struct actor *a)
 {
 	act_msg *m = a->tail->next;

@@ -29,11 +29,18 @@ static inline void copy_inline(act_msg *m, const void *p, size_t len)
 		memcpy(m->p, p, len);
 }
 
+_Static_assert(offsetof(act_msg, flags) == offsetof(act_msg, len) + 2, "stored together");
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define FIRST_HALF(x) ((uint32_t)(uint16_t)(x))
+#else
+#define FIRST_HALF(x) ((uint32_t)(uint16_t)(x) << 16)
+#endif
+
 static inline void head(act_msg *m, act_id from, uint32_t type, size_t len)
 {
+	uint32_t len_and_no_flags = FIRST_HALF(len);
 	m->type = type;
-	m->len = (uint16_t)len;
-	m->flags = 0;
+	memcpy(&m->len, &len_and_no_flags, sizeof(len_and_no_flags)); /* one store */
 	m->from = from;
 	m->token = 0;
 }
@@ -97,6 +104,7 @@ int rt_mailbox_admit(act_shard *sh, struct actor *a)
 		COUNT(sh, sent, 1);
 		return ACT_EXIT;
 	}
+	rt_mail_note_depth(a);
 	act_msg *oldest = rt_mail_shift(a);
 	if (oldest->token != 0)
 		rt_ask_discarded(sh, oldest);
@@ -149,8 +157,9 @@ static int send_made(act_shard *sh, act_id to, act_msg *m)
 	return ACT_OK;
 }
 
-static __attribute__((noinline)) int send_slow(act_shard *sh, act_id from, act_id to, uint32_t type,
-					       const void *p, size_t len)
+/* Its arguments are in the places of act_send's, so that to go on here costs nothing. */
+static __attribute__((noinline)) int send_slow(act_shard *sh, act_id to, uint32_t type,
+					       const void *p, size_t len, act_id from)
 {
 	act_msg *m = rt_msg_make(sh, from, type, p, len);
 	if (m == NULL)
@@ -171,25 +180,19 @@ static __attribute__((noinline)) int wake_other(act_shard *sh, struct actor *a)
 	return ACT_OK;
 }
 
-/*
- * The way of nearly all mail, without a call in it, so that it needs no stack. A free slot is
- * closing, so the generation and that bit say enough.
- */
-static inline __attribute__((always_inline)) int send(act_shard *sh, const act_id *from, act_id to,
-						      uint32_t type, const void *p, size_t len)
+/* Whether the header says that this id lives, is not closing and has room. A free slot is closing,
+ * so the generation and that bit say enough. */
+static inline bool is_open(const struct actor *a, act_id id, uint32_t status)
 {
-	uint32_t slot = (uint32_t)(to >> 32) - sh->first;
-	if (__builtin_expect(slot >= sh->reach || !is_in_words(len) || sh->cells.n_free == 0, 0))
-		return send_slow(sh, *from, to, type, p, len);
-	struct actor *a = &sh->actors[slot];
-	uint32_t status = a->status;
-	if (__builtin_expect(a->gen != (uint32_t)to || (status & STATUS(0, 0, FLAG_CLOSING)) != 0 ||
-				     a->depth >= a->cap,
-			     0))
-		return send_slow(sh, *from, to, type, p, len);
-	act_msg *m = rt_slab_take_ready(&sh->cells);
-	head(m, *from, type, len);
-	copy_words(m, p, len);
+	return __builtin_expect(a->gen == (uint32_t)id &&
+					(status & STATUS(0, 0, FLAG_CLOSING)) == 0 &&
+					a->depth < a->cap,
+				1);
+}
+
+static inline int hand_over(act_shard *sh, struct actor *a, uint32_t slot, uint32_t status,
+			    act_msg *m)
+{
 	COUNT(sh, sent, 1);
 	rt_mail_append(a, m);
 	uint32_t ready = status & STATUS(0xff, 0, FLAG_HIGH | FLAG_IN_LO);
@@ -198,14 +201,33 @@ static inline __attribute__((always_inline)) int send(act_shard *sh, const act_i
 		rt_runq_push(&sh->lo, slot);
 		return ACT_OK;
 	}
-	if (__builtin_expect(a->run == RUN_QUEUED || a->run == RUN_RUNNING, 1))
+	uint32_t run = status & STATUS(0xff, 0, 0);
+	if (__builtin_expect(run == STATUS(RUN_QUEUED, 0, 0) || run == STATUS(RUN_RUNNING, 0, 0),
+			     1))
 		return ACT_OK;
 	return wake_other(sh, a);
 }
 
+/* The way of nearly all mail, without a call in it, so that it needs no stack. */
+static inline __attribute__((always_inline)) int send(act_shard *sh, act_id from, act_id to,
+						      uint32_t type, const void *p, size_t len)
+{
+	uint32_t slot = (uint32_t)(to >> 32) - sh->first;
+	if (__builtin_expect(slot >= sh->reach || !is_in_words(len) || sh->cells.n_free == 0, 0))
+		return send_slow(sh, to, type, p, len, from);
+	struct actor *a = &sh->actors[slot];
+	uint32_t status = a->status;
+	if (!is_open(a, to, status))
+		return send_slow(sh, to, type, p, len, from);
+	act_msg *m = rt_slab_take_ready(&sh->cells);
+	head(m, from, type, len);
+	copy_words(m, p, len);
+	return hand_over(sh, a, slot, status, m);
+}
+
 int act_send(act_self *self, act_id to, uint32_t type, const void *p, size_t len)
 {
-	return send((act_shard *)self, &self->id, to, type, p, len); /* one address */
+	return send((act_shard *)self, self->id, to, type, p, len); /* one address */
 }
 
 static int send_buf(act_shard *sh, act_id from, act_id to, uint32_t type, void *owned, size_t len,
@@ -236,8 +258,7 @@ int act_send_msg(act_self *self, act_id to, act_msg *m)
 
 int act_post_local(act_shard *sh, act_id to, uint32_t type, const void *p, size_t len)
 {
-	static const act_id nobody = 0;
-	return send(sh, &nobody, to, type, p, len);
+	return send(sh, 0, to, type, p, len);
 }
 
 int act_post_local_buf(act_shard *sh, act_id to, uint32_t type, void *owned, size_t len,
@@ -336,21 +357,40 @@ void rt_mailbox_room(act_shard *sh, struct actor *a)
 
 /* ---- casts: several cold receivers fetched before the first is touched ---- */
 
-enum { AHEAD = 8 };
+static __attribute__((noinline)) act_msg *make_slow(act_shard *sh, act_id from, uint32_t type,
+						    const void *p, size_t len)
+{
+	return rt_msg_make(sh, from, type, p, len);
+}
 
 int act_cast(act_self *self, act_id to, uint32_t type, const void *p, size_t len)
 {
-	act_shard *sh = self->sh;
-	act_msg *m = rt_msg_make(sh, act_whoami(self), type, p, len);
-	if (m == NULL)
+	act_shard *sh = (act_shard *)self; /* one address */
+	act_msg *m;
+	if (__builtin_expect(is_in_words(len) && sh->cells.n_free > 0, 1)) {
+		m = rt_slab_take_ready(&sh->cells);
+		head(m, self->id, type, len);
+		copy_words(m, p, len);
+	} else if ((m = make_slow(sh, self->id, type, p, len)) == NULL) {
 		return ACT_ENOMEM;
-	if (rt_id_shard(to) == sh->no && rt_id_slot(to) < sh->n_slots)
-		__builtin_prefetch(&sh->actors[rt_id_slot(to)], 1);
-	sh->outbox[sh->n_outbox++] = (struct cast){to, m};
+	}
+	uint32_t slot = (uint32_t)(to >> 32) - sh->first;
+	if (__builtin_expect(slot < sh->n_slots, 1))
+		__builtin_prefetch(&sh->actors[slot], 1);
+	sh->outbox[sh->n_outbox] = (struct cast){to, m};
 	sh->reach = 0;
-	if (sh->n_outbox == OUTBOX)
+	if (++sh->n_outbox == OUTBOX)
 		rt_cast_commit(sh);
 	return ACT_OK;
+}
+
+static __attribute__((noinline)) void commit_slow(act_shard *sh, act_id to, act_msg *m)
+{
+	if (send_made(sh, to, m) == ACT_OK)
+		return;
+	COUNT(sh, sent, 1);
+	COUNT(sh, dropped, 1);
+	rt_msg_free(sh, m);
 }
 
 void rt_cast_commit(act_shard *sh)
@@ -359,14 +399,16 @@ void rt_cast_commit(act_shard *sh)
 	sh->n_outbox = 0;
 	sh->reach = sh->n_slots;
 	for (uint32_t i = 0; i < n; i++) {
-		struct actor *ahead = i + AHEAD < n ? rt_find(sh, sh->outbox[i + AHEAD].to) : NULL;
-		if (ahead != NULL)
-			__builtin_prefetch(ahead->state, 1);
-		int rc = send_made(sh, sh->outbox[i].to, sh->outbox[i].m);
-		if (rc == ACT_OK)
-			continue;
-		COUNT(sh, sent, 1);
-		COUNT(sh, dropped, 1);
-		rt_msg_free(sh, sh->outbox[i].m);
+		act_id to = sh->outbox[i].to;
+		act_msg *m = sh->outbox[i].m;
+		uint32_t slot = (uint32_t)(to >> 32) - sh->first;
+		struct actor *a = &sh->actors[slot];
+		uint32_t status;
+		if (slot < sh->n_slots && is_open(a, to, status = a->status)) {
+			__builtin_prefetch(a->state, 1);
+			hand_over(sh, a, slot, status, m);
+		} else {
+			commit_slow(sh, to, m);
+		}
 	}
 }

@@ -10,7 +10,7 @@ bool rt_runq_reserve(struct runq *q, uint32_t n)
 	uint32_t want = cap != 0 ? cap * 2 : 64;
 	while (want < n)
 		want *= 2;
-	uint32_t *slot = malloc(want * sizeof(*slot));
+	uint32_t *slot = calloc(want, sizeof(*slot)); /* rt_runq_at reads beyond the tail */
 	if (slot == NULL)
 		return false;
 	uint32_t count = 0;

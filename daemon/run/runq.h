@@ -38,3 +38,9 @@ static inline uint32_t rt_runq_pop(struct runq *q)
 {
 	return q->slot[q->head++ & q->mask];
 }
+
+/* The one `ahead` places behind the next; an old one if the ring holds fewer. */
+static inline uint32_t rt_runq_at(const struct runq *q, uint32_t ahead)
+{
+	return q->slot[(q->head + ahead) & q->mask];
+}

@@ -255,15 +255,17 @@ static void kill_all(act_shard *sh)
 			rt_kill_actor(sh, &sh->actors[i]);
 }
 
-/* Those killed may spawn in their defers; work on other threads is waited for. */
+/* Those killed may spawn in their defers; work on other threads is waited for. Between two looks
+ * at all slots, turns for all of them. */
 static void wind_down(act_shard *sh)
 {
 	while (sh->live > 0 || sh->n_jobs > 0) {
 		kill_all(sh);
-		turn(sh);
-		if (has_runnable(sh))
-			continue;
-		if (sh->n_jobs > 0)
+		uint64_t turns = sh->n_slots / sh->turn_messages;
+		do
+			turn(sh);
+		while (turns-- > 0 && has_runnable(sh));
+		if (!has_runnable(sh) && sh->n_jobs > 0)
 			sleep_until_news(sh);
 	}
 	rt_inbox_take(sh);

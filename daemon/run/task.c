@@ -303,6 +303,7 @@ void rt_task_give_mail(act_shard *sh, struct actor *a)
 	struct task *t = rt_task(a);
 	if (t->wait_of != WAIT_RECV)
 		return;
+	rt_mail_note_depth(a);
 	act_msg *m = rt_mail_shift(a);
 	if (m->token != 0)
 		rt_ask_taken(sh, m);

@@ -6,7 +6,7 @@
  */
 #include "run/internal.h"
 
-enum { HI_IN_A_ROW = 8 };
+enum { HI_IN_A_ROW = 8, AHEAD = 12, FAR = 256 };
 
 static inline bool has_signals(const struct actor *a)
 {
@@ -33,13 +33,28 @@ static __attribute__((noinline)) int after_handling(act_shard *sh, struct actor 
 	return rc == ACT_OK && has_signals(a) ? rt_actor_signals(sh, a, false) : rc;
 }
 
-static inline int run_mail(act_shard *sh, struct actor *a)
+/* One message. What the behaviour returned, or what a signal that came meanwhile made of it. */
+static inline int handle(act_shard *sh, struct actor *a, act_msg *m)
 {
 	act_self *self = &sh->self;
-	int (*on_msg)(act_self *, void *, act_msg *) = a->cls->on_msg;
+	self->m = m;
+	int rc = a->cls->on_msg(self, a->state, m);
+	if (__builtin_expect(self->m != NULL, 1))
+		rt_msg_free(sh, m);
+	if (__builtin_expect(((uintptr_t)a->sys | a->sig | (unsigned)rc) != 0, 0))
+		rc = after_handling(sh, a, rc);
+	return rc;
+}
+
+static inline int run_mail(act_shard *sh, struct actor *a)
+{
 	int rc = ACT_OK;
 	int32_t n = 0;
-	while (a->tail != NULL && rc == ACT_OK && sh->budget > 0) {
+	if (__builtin_expect(a->depth > a->high_water, 0))
+		rt_mail_note_depth(a);
+	if (__builtin_expect(a->tail == NULL || sh->budget <= 0, 0))
+		return ACT_OK;
+	do {
 		act_msg *m = rt_mail_shift(a);
 		if (__builtin_expect(((uintptr_t)a->more | m->token) != 0, 0) && needs_care(a, m) &&
 		    !before_handling(sh, a, m)) {
@@ -47,33 +62,15 @@ static inline int run_mail(act_shard *sh, struct actor *a)
 			continue;
 		}
 		n++;
-		sh->budget--;
-		self->m = m;
-		rc = on_msg(self, a->state, m);
-		if (__builtin_expect(self->m != NULL, 1))
-			rt_msg_free(sh, m);
-		if (__builtin_expect(((uintptr_t)a->sys | a->sig | (unsigned)rc) != 0, 0))
-			rc = after_handling(sh, a, rc);
-	}
+		rc = handle(sh, a, m);
+	} while (__builtin_expect(rc == ACT_OK && --sh->budget > 0, 1) && a->tail != NULL);
 	a->received += (uint32_t)n;
 	COUNT(sh, delivered, n);
 	return rc;
 }
 
-static inline void run_actor(act_shard *sh, struct actor *a)
+static __attribute__((noinline)) void after_mail(act_shard *sh, struct actor *a, int rc)
 {
-	int rc = ACT_OK;
-	if (__builtin_expect((a->status & STATUS(0, 0xff, 0)) != 0 || a->sys != NULL, 0))
-		rc = rt_actor_signals(sh, a, true);
-	if (__builtin_expect(rc == ACT_OK, 1))
-		rc = run_mail(sh, a);
-	uint32_t status = a->status;
-	if (__builtin_expect(rc == ACT_OK && a->tail == NULL && a->sys == NULL &&
-				     (status & STATUS(0xff, 0xff, 0)) == STATUS(RUN_RUNNING, 0, 0),
-			     1)) {
-		a->status = status - STATUS(RUN_RUNNING - RUN_IDLE, 0, 0);
-		return;
-	}
 	if (rc == ACT_OK && a->tail == NULL && (a->sig & SIG_STOP) != 0)
 		rc = ACT_EXIT;
 	if (rc != ACT_OK)
@@ -82,19 +79,42 @@ static inline void run_actor(act_shard *sh, struct actor *a)
 		rt_enqueue(sh, a);
 }
 
-/* The next slot to be looked at; SLOT_MAX: nothing is runnable. The actor may turn out to be stale:
- * run from the other ring, or gone. */
-static inline uint32_t next_slot(act_shard *sh, uint8_t *ret_flag)
+static inline void run_actor(act_shard *sh, struct actor *a, int rc)
 {
-	bool has_lo = rt_runq_count(&sh->lo) > 0;
-	if (__builtin_expect(rt_runq_count(&sh->hi) > 0, 0) &&
-	    (sh->hi_in_a_row < HI_IN_A_ROW || !has_lo)) {
+	if (__builtin_expect(rc == ACT_OK, 1))
+		rc = run_mail(sh, a);
+	uint32_t status = a->status;
+	if (__builtin_expect(rc == ACT_OK && a->tail == NULL && a->sys == NULL &&
+				     (status & STATUS(0xff, 0xff, 0)) == STATUS(RUN_RUNNING, 0, 0),
+			     1))
+		a->status = status - STATUS(RUN_RUNNING - RUN_IDLE, 0, 0);
+	else
+		after_mail(sh, a, rc);
+}
+
+/* With signals, or a task. */
+static __attribute__((noinline)) void run_other(act_shard *sh, struct actor *a)
+{
+	if (rt_is_task(a)) {
+		rt_task_run(sh, a);
+		return;
+	}
+	int rc = rt_actor_signals(sh, a, true);
+	if (rc == ACT_OK && a->tail == NULL && a->sys == NULL && a->run == RUN_RUNNING &&
+	    a->sig == 0)
+		a->run = RUN_IDLE;
+	else
+		run_actor(sh, a, rc);
+}
+
+/* The next of both rings, the high one not being empty. */
+static __attribute__((noinline)) uint32_t next_of_two(act_shard *sh, bool has_lo, uint8_t *ret_flag)
+{
+	if (sh->hi_in_a_row < HI_IN_A_ROW || !has_lo) {
 		sh->hi_in_a_row++;
 		*ret_flag = FLAG_IN_HI;
 		return rt_runq_pop(&sh->hi);
 	}
-	if (__builtin_expect(!has_lo, 0))
-		return SLOT_MAX;
 	sh->hi_in_a_row = 0;
 	*ret_flag = FLAG_IN_LO;
 	return rt_runq_pop(&sh->lo);
@@ -119,15 +139,15 @@ static inline uint32_t activate(act_shard *sh, struct actor *a, uint32_t slot)
 	__atomic_store_n(&sh->self.id, (act_id)(sh->first + slot) << 32 | a->gen, __ATOMIC_RELEASE);
 	RT_ADD(sh->activations, 1);
 	sh->budget = BATCH;
-	if (rt_is_task(a))
-		rt_task_run(sh, a);
+	if (__builtin_expect((a->status & STATUS(0, 0xff, FLAG_TASK)) != 0 || a->sys != NULL, 0))
+		run_other(sh, a);
 	else
-		run_actor(sh, a);
+		run_actor(sh, a, ACT_OK);
 	int32_t used = BATCH - sh->budget;
 	return used > 0 ? (uint32_t)used : 1;
 }
 
-/* False: a stale entry. */
+/* False: a stale entry, of one run from the other ring, or gone. */
 static inline bool leave_ring(struct actor *a, uint8_t flag)
 {
 	uint32_t status = a->status & ~STATUS(0, 0, flag);
@@ -136,23 +156,59 @@ static inline bool leave_ring(struct actor *a, uint8_t flag)
 	return is_queued;
 }
 
+/* With many runnable, their lines are far away: of those that come next, first the header, then
+ * what it points to, arrive while others run. */
+static inline void fetch_ahead(const act_shard *sh)
+{
+	const struct runq *q = &sh->lo;
+	__builtin_prefetch(&sh->actors[rt_runq_at(q, 2 * AHEAD)], 1);
+	const struct actor *next = &sh->actors[rt_runq_at(q, AHEAD)];
+	__builtin_prefetch(next->tail, 1);
+	__builtin_prefetch(next->state, 1);
+}
+
+/* The end of either ring for this turn: permuted, a turn is what was runnable at its start. */
+struct ends {
+	const uint32_t *lo, *hi;
+	uint32_t lo_now, hi_now;
+};
+
+static void ends_init(struct ends *e, const act_shard *sh)
+{
+	e->lo_now = sh->lo.tail;
+	e->hi_now = sh->hi.tail;
+	e->lo = sh->is_permuted ? &e->lo_now : &sh->lo.tail;
+	e->hi = sh->is_permuted ? &e->hi_now : &sh->hi.tail;
+}
+
 void rt_turn_run(act_shard *sh)
 {
 	uint32_t done = 0, most = sh->turn_messages;
-	uint32_t next_look = most < BATCH ? most : BATCH, slot;
+	uint32_t next_look = most < BATCH ? most : BATCH;
 	int64_t end = sh->now_ns + sh->turn_ns;
-	/* Permuted, a turn is what was runnable at its start. */
-	uint32_t entries =
-		sh->is_permuted ? rt_runq_count(&sh->lo) + rt_runq_count(&sh->hi) : UINT32_MAX;
-	uint8_t flag = 0;
-	while (entries-- > 0 && (slot = next_slot(sh, &flag)) != SLOT_MAX) {
+	bool is_far = rt_runq_count(&sh->lo) >= FAR;
+	struct ends ends;
+	ends_init(&ends, sh);
+	for (;;) {
+		uint8_t flag = FLAG_IN_LO;
+		uint32_t slot;
+		bool has_lo = sh->lo.head != *ends.lo;
+		if (__builtin_expect(sh->hi.head != *ends.hi, 0))
+			slot = next_of_two(sh, has_lo, &flag);
+		else if (__builtin_expect(has_lo, 1))
+			slot = rt_runq_pop(&sh->lo);
+		else
+			break;
 		struct actor *a = &sh->actors[slot];
+		if (is_far)
+			fetch_ahead(sh);
 		if (__builtin_expect(!leave_ring(a, flag), 0))
 			continue;
 		done += activate(sh, a, slot);
 		if (__builtin_expect(done < next_look, 1))
 			continue;
 		next_look = done + BATCH;
+		is_far = rt_runq_count(&sh->lo) >= FAR;
 		note_time(sh, a);
 		if (done >= most || sh->now_ns >= end)
 			break;

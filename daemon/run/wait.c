@@ -87,6 +87,7 @@ int act_recv(act_self *self, act_msg **ret_m)
 	if (rc != ACT_OK)
 		return rc;
 	struct actor *a = self->a;
+	rt_mail_note_depth(a);
 	while (a->tail != NULL) {
 		act_msg *m = rt_mail_shift(a);
 		if (a->more != NULL)
