@@ -167,8 +167,9 @@ act_msg *act_msg_new_buf(act_self *self, uint32_t type, void *owned, size_t len,
 /* In a behaviour: keeps m beyond it; act_drop it later, on this shard. Returns m. */
 act_msg *act_take(act_self *self, act_msg *m);
 void act_drop(act_self *self, act_msg *m);
-/* After EFULL from `full`: ACT_SIG_RESUME once its depth is at most half its cap. Errors: EDEAD,
- * ENOMEM. Local ids only (EINVAL). */
+/* After EFULL from `full`: ACT_SIG_RESUME once its depth is at most half its cap. Of many who wait,
+ * as many at a time, in the order of asking, as there is room for batches of 64; all when it is
+ * empty. Errors: EDEAD, ENOMEM. Local ids only (EINVAL). */
 int act_resume_when_free(act_self *self, act_id full);
 
 /*

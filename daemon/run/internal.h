@@ -277,8 +277,13 @@ void rt_sys_free(act_shard *sh, struct sysnode *n);
 /* The actor's end: fires what others wait for, forgets what it waited for. */
 void rt_sys_fire_watchers(act_shard *sh, struct link *watchers, int rc, act_err *err);
 void rt_sys_forget(act_shard *sh, struct more *more);
-/* The mailbox is half empty: who asked hears of it. */
+/* The mailbox has become half empty, or empty: of those who asked, the first hear of it, as many as
+ * can send a batch each; all of them when it is empty, for none of the first may have sent. */
 void rt_sys_resume(act_shard *sh, struct actor *a);
+static inline bool rt_sys_is_resume_due(const struct actor *a)
+{
+	return (a->flags & FLAG_RESUMES) != 0 && (a->depth == a->cap / 2U || a->depth == 0);
+}
 void rt_sys_monitor_from_far(act_shard *sh, act_id target, act_id watcher, uint64_t ref);
 void rt_sys_demonitor_from_far(act_shard *sh, act_id target, act_id watcher, uint64_t ref);
 void rt_sys_down_from_far(act_shard *sh, act_id to, const act_msg *m);

@@ -351,7 +351,7 @@ void rt_mailbox_room(act_shard *sh, struct actor *a)
 		list_remove(l);
 		rt_ask_admitted(sh, t, a);
 	}
-	if ((a->flags & FLAG_RESUMES) != 0 && a->depth <= a->cap / 2U)
+	if (rt_sys_is_resume_due(a))
 		rt_sys_resume(sh, a);
 }
 

@@ -317,18 +317,25 @@ int act_resume_when_free(act_self *self, act_id full)
 	struct sysnode *n = promise(sh, &theirs->watchers, &mine->mine, like);
 	if (n == NULL)
 		return ACT_ENOMEM;
-	a->flags |= FLAG_RESUMES;
+	if (a->depth <= a->cap / 2U)
+		fire(sh, n, ACT_OK, NULL);
+	else
+		a->flags |= FLAG_RESUMES;
 	return ACT_OK;
 }
 
 void rt_sys_resume(act_shard *sh, struct actor *a)
 {
-	a->flags &= (uint8_t)~FLAG_RESUMES;
+	uint32_t n = a->depth == 0 ? UINT32_MAX : (a->cap - a->depth + BATCH - 1) / BATCH;
 	LIST_EACH_SAFE (l, &a->more->watchers) {
-		struct sysnode *n = LIST_ENTRY(l, struct sysnode, in);
-		if (n->kind == ACT_SIG_RESUME)
-			fire(sh, n, ACT_OK, NULL);
+		struct sysnode *node = LIST_ENTRY(l, struct sysnode, in);
+		if (node->kind != ACT_SIG_RESUME)
+			continue;
+		if (n-- == 0)
+			return;
+		fire(sh, node, ACT_OK, NULL);
 	}
+	a->flags &= (uint8_t)~FLAG_RESUMES;
 }
 
 /* ---- a task that waits for an end ---- */

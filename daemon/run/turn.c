@@ -24,8 +24,7 @@ static __attribute__((noinline)) bool before_handling(act_shard *sh, struct acto
 /* Whether a request leaves, or the room it makes is waited for. */
 static inline bool needs_care(const struct actor *a, const act_msg *m)
 {
-	return m->token != 0 || !list_empty(&a->more->waiters) ||
-	       ((a->flags & FLAG_RESUMES) != 0 && a->depth <= a->cap / 2U);
+	return m->token != 0 || !list_empty(&a->more->waiters) || rt_sys_is_resume_due(a);
 }
 
 static __attribute__((noinline)) int after_handling(act_shard *sh, struct actor *a, int rc)

@@ -1,10 +1,13 @@
 %% actors: the actor benchmarks as an Erlang programmer writes them: processes and messages.
-%% usage: erl -noshell -pa DIR -s actors main NAME -s init stop
-%% Prints {"ops":N,"s":SECONDS,"answer":X[,"bytes":B][,"p99_us":P]}; see bench/actors/README.md.
+%% usage: erl -noshell -pa DIR -s actors main NAME [TIMES] -s init stop
+%% Prints, a line each time, {"ops":N,"s":SECONDS,"answer":X[,"bytes":B][,"p99_us":P]}; see bench/actors/README.md.
 -module(actors).
 -export([main/1]).
 
-main([Name]) ->
+main([Name]) -> once(Name);
+main([Name, Times]) -> [once(Name) || _ <- lists:seq(1, list_to_integer(atom_to_list(Times)))].
+
+once(Name) ->
     Began = now_us(),
     {Ops, Answer, Extra} = bench(Name),
     Spent = (now_us() - Began) / 1.0e6,

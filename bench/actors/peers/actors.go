@@ -1,5 +1,5 @@
 // actors: the actor benchmarks as a Go programmer writes them: goroutines and channels.
-// usage: actors NAME   prints {"ops":N,"s":SECONDS,"answer":X[,"bytes":B][,"p99_us":P]}
+// usage: actors NAME [TIMES]   prints, a line each time, {"ops":N,"s":SECONDS,"answer":X[,"bytes":B][,"p99_us":P]}
 //
 // Parameters and answers are those of bench/actors/README.md; the same for every runtime.
 package main
@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"sort"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -827,7 +828,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "no such benchmark")
 		os.Exit(2)
 	}
-	began := time.Now()
-	r := run()
-	fmt.Printf(`{"ops":%d,"s":%f,"answer":%.0f%s}`+"\n", r.ops, time.Since(began).Seconds(), r.answer, r.extra)
+	times := 1
+	if len(os.Args) > 2 {
+		times, _ = strconv.Atoi(os.Args[2])
+	}
+	for ; times > 0; times-- {
+		began := time.Now()
+		r := run()
+		fmt.Printf(`{"ops":%d,"s":%f,"answer":%.0f%s}`+"\n", r.ops, time.Since(began).Seconds(), r.answer, r.extra)
+	}
 }

@@ -286,12 +286,30 @@ START_TEST(resume_comes_when_the_mailbox_is_half_empty)
 	struct world w;
 	begin(&w);
 	act_id a = a_scribe(&w, &(struct act_opts){.cap = 2}), b = a_worker(&w);
-	order(&w, b, DO_RESUME, a);
-	ck_assert_str_eq(story, "");
+	act_send(w.root, b, DO_RESUME, &a, sizeof(a));
 	act_send(w.root, a, NOTE, "1", 1);
 	act_send(w.root, a, NOTE, "2", 1);
 	world_settle(&w);
 	ck_assert_str_eq(story, "12R");
+	order(&w, b, DO_RESUME, a);
+	ck_assert_str_eq(story, "12RR"); /* there is room: at once */
+	world_close(&w);
+}
+END_TEST
+
+/* 128 places are two senders' batches; the others hear of it when there is nothing left. */
+START_TEST(as_many_senders_resume_as_there_is_room_for_and_all_when_it_is_empty)
+{
+	struct world w;
+	begin(&w);
+	act_id a = a_scribe(&w, &(struct act_opts){.cap = 256});
+	for (int i = 0; i < 10; i++)
+		act_send(w.root, a_worker(&w), DO_RESUME, &a, sizeof(a));
+	for (int i = 0; i < 255; i++)
+		act_send(w.root, a, NOTE, NULL, 0);
+	act_send(w.root, a, NOTE, "e", 1);
+	world_settle(&w);
+	ck_assert_str_eq(story, "RReRRRRRRRR");
 	world_close(&w);
 }
 END_TEST
@@ -316,4 +334,5 @@ RUN_TESTS("signal", down_comes_after_fini_with_the_reason, a_monitor_of_the_dead
 	  a_timer_is_never_early_and_late_by_at_most_a_tick,
 	  a_timer_set_again_fires_once_and_a_cleared_one_never, timers_end_with_their_actor,
 	  resume_comes_when_the_mailbox_is_half_empty,
+	  as_many_senders_resume_as_there_is_room_for_and_all_when_it_is_empty,
 	  more_is_one_signal_however_often_it_was_asked_for)
