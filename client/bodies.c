@@ -3,7 +3,6 @@
  */
 #include "client/bodies.h"
 
-#include "client/say.h"
 #include "proto/base64.h"
 #include "proto/jsonscan.h"
 
@@ -83,58 +82,14 @@ void bodies_add_name(struct bytes *out, struct slice task, struct slice url)
 			bytes_add_byte(out, is_name_byte(parts[i].p[k]) ? parts[i].p[k] : '_');
 }
 
-static bool give(bodies_take take, void *ctx, const struct bytes *b)
-{
-	return take(ctx, bytes_slice(b));
-}
-
-/* Decodes one reply of job.body into piece. */
-static enum err read_piece(const struct muster_reply *r, struct bytes *piece)
-{
-	struct slice result = {r->result, r->n_result}, raw, text;
-	if (!jsonscan_member(result, "base64", &raw) && !jsonscan_member(result, "data", &raw) &&
-	    !jsonscan_member(result, "body_base64", &raw))
-		raw = result;
-	if (jsonscan_plain(raw, &text) != ERR_OK)
-		return ERR_INVALID;
-	return base64_decode(text, piece);
-}
-
-static enum status read_stored(struct session *s, const struct body *b, bodies_take take, void *ctx)
-{
-	struct bytes params = {.limit = 0}, piece = {.limit = 0};
-	enum status status = STATUS_OK;
-	uint64_t offset = 0;
-	do {
-		struct muster_reply r;
-		bytes_clear(&params);
-		bytes_clear(&piece);
-		bytes_printf(&params,
-			     "{\"job\":\"%.*s\",\"seq\":%.*s,\"offset\":%llu,\"length\":%u}",
-			     (int)b->job.n, b->job.p, (int)b->seq.n, b->seq.p,
-			     (unsigned long long)offset, BODIES_PIECE_BYTES);
-		enum muster_status ms =
-			session_call(s, "job.body", bytes_cstr(&params), &r, &status);
-		if (ms == MUSTER_REFUSED) {
-			status = ask_failed(s->m, "job.body", ms, &r);
-		} else if (ms == MUSTER_OK && read_piece(&r, &piece) != ERR_OK) {
-			say("job.body: the answer makes no sense");
-			status = STATUS_NO_DAEMON;
-		}
-		offset += piece.n;
-	} while (status == STATUS_OK && piece.n != 0 && give(take, ctx, &piece));
-	bytes_fini(&params);
-	bytes_fini(&piece);
-	return status;
-}
-
-enum status bodies_read(struct session *s, const struct body *b, bodies_take take, void *ctx)
+enum status bodies_read(struct session *s, const struct body *b, stored_take take, void *ctx,
+			struct stored_failure *why)
 {
 	struct bytes text = {.limit = 0};
 	struct slice plain;
 	enum err e = ERR_OK;
 	if (b->is_stored)
-		return read_stored(s, b, take, ctx);
+		return stored_read(s, b->job, b->seq, take, ctx, why);
 	if (!b->is_base64)
 		e = jsonscan_string(b->raw, &text);
 	else if (jsonscan_plain(b->raw, &plain) != ERR_OK)
@@ -142,59 +97,63 @@ enum status bodies_read(struct session *s, const struct body *b, bodies_take tak
 	else
 		e = base64_decode(plain, &text);
 	if (e == ERR_OK)
-		give(take, ctx, &text);
+		take(ctx, bytes_slice(&text));
 	else
-		say("the body of result %.*s cannot be read: %s", (int)b->seq.n, b->seq.p,
-		    err_text(e));
+		stored_fail(why, "local.resource", "the body of result %.*s cannot be read: %s",
+			    (int)b->seq.n, b->seq.p, err_text(e));
 	bytes_fini(&text);
 	return e == ERR_OK ? STATUS_OK : STATUS_FAILED;
 }
 
+/* ---- into files ---- */
+
 struct target {
-	int fd;
-	int error; /* errno of the first failure */
+	int fd, error;
 };
 
 static bool write_piece(void *ctx, struct slice piece)
 {
 	struct target *t = ctx;
-	while (piece.n != 0) {
-		ssize_t n = write(t->fd, piece.p, piece.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			t->error = errno;
-			return false;
-		}
-		piece = (struct slice){piece.p + n, piece.n - (size_t)n};
-	}
-	return true;
+	t->error = stored_write_all(t->fd, piece) ? 0 : errno;
+	return t->error == 0;
 }
 
-static enum status fill_file(struct session *s, const struct body *b, const char *part,
-			     const char *path)
+static enum status cannot(struct stored_failure *why, const char *path, int no)
+{
+	stored_fail(why, "local.resource", "cannot write %s: %s", path, strerror(no));
+	return STATUS_FAILED;
+}
+
+static enum status write_inline(struct session *s, const struct body *b, const char *part,
+				const char *path, struct stored_failure *why)
 {
 	struct target t = {.fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
-	if (t.fd < 0) {
-		say("cannot write %s: %s", part, strerror(errno));
-		return STATUS_FAILED;
-	}
-	enum status status = bodies_read(s, b, write_piece, &t);
+	if (t.fd < 0)
+		return cannot(why, path, errno);
+	enum status status = bodies_read(s, b, write_piece, &t, why);
 	if (close(t.fd) != 0 && t.error == 0)
 		t.error = errno;
-	if (status == STATUS_OK && t.error == 0 && rename(part, path) != 0)
-		t.error = errno;
-	if (t.error != 0) {
-		say("cannot write %s: %s", path, strerror(t.error));
-		status = STATUS_FAILED;
-	}
+	if (status == STATUS_OK && t.error != 0)
+		status = cannot(why, path, t.error);
 	if (status != STATUS_OK)
 		unlink(part);
 	return status;
 }
 
+static enum status write_file(struct session *s, const struct body *b,
+			      const struct stored_target *to, struct stored_failure *why)
+{
+	enum status status = b->is_stored ? stored_write(s, b->job, b->seq, to, why)
+					  : write_inline(s, b, to->part, to->path, why);
+	if (status == STATUS_OK && rename(to->part, to->path) != 0) {
+		status = cannot(why, to->path, errno);
+		unlink(to->part);
+	}
+	return status;
+}
+
 enum status bodies_write(const struct bodies *where, struct session *s, const struct body *b,
-			 struct bytes *ret_path)
+			 struct bytes *ret_path, struct stored_failure *why)
 {
 	struct bytes part = {.limit = 0};
 	bytes_add_str(ret_path, where->path);
@@ -205,7 +164,10 @@ enum status bodies_write(const struct bodies *where, struct session *s, const st
 	}
 	bytes_add_slice(&part, bytes_slice(ret_path));
 	bytes_add_str(&part, ".part");
-	enum status status = fill_file(s, b, bytes_cstr(&part), bytes_cstr(ret_path));
+	const struct stored_target to = {.part = bytes_cstr(&part),
+					 .path = bytes_cstr(ret_path),
+					 .may_link = where->may_link};
+	enum status status = write_file(s, b, &to, why);
 	bytes_fini(&part);
 	return status;
 }

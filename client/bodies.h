@@ -4,16 +4,16 @@
  */
 #pragma once
 
-#include "client/session.h"
+#include "client/stored.h"
 
 #include <stdbool.h>
 
-#define BODIES_NAME_MAX	   120
-#define BODIES_PIECE_BYTES (256u << 10)
+#define BODIES_NAME_MAX 120
 
 struct bodies {
 	const char *path; /* of -o; NULL: none */
 	bool is_file;	  /* path is one file, not a directory */
+	bool may_link;	  /* as of a stored_target */
 };
 
 /*
@@ -29,13 +29,11 @@ struct body {
 	bool is_base64, is_stored;
 };
 
-/* Takes a piece of a decoded body; false stops. */
-typedef bool (*bodies_take)(void *ctx, struct slice piece);
-
-/* Hands the decoded body over in pieces. OK, or a status that has been said. */
-enum status bodies_read(struct session *s, const struct body *b, bodies_take take, void *ctx);
-/* Writes it to its file: PATH.part, then renamed. Appends the path to ret_path. */
+/* Hands the decoded body over in pieces. FAILED with *why; other failures are said. */
+enum status bodies_read(struct session *s, const struct body *b, stored_take take, void *ctx,
+			struct stored_failure *why);
+/* Writes it to its file: PATH.part, then renamed. Appends the path to ret_path; as bodies_read. */
 enum status bodies_write(const struct bodies *where, struct session *s, const struct body *b,
-			 struct bytes *ret_path);
+			 struct bytes *ret_path, struct stored_failure *why);
 /* Appends `<index>-<last path segment>`: index is what of the task path follows "0.". */
 void bodies_add_name(struct bytes *out, struct slice task, struct slice url);

@@ -51,37 +51,30 @@ struct printing {
 static bool print_piece(void *ctx, struct slice piece)
 {
 	struct printing *p = ctx;
-	while (piece.n != 0) {
-		ssize_t n = write(p->fd, piece.p, piece.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			p->error = errno;
-			return false;
-		}
-		piece = (struct slice){piece.p + n, piece.n - (size_t)n};
-	}
-	return true;
+	p->error = stored_write_all(p->fd, piece) ? 0 : errno;
+	return p->error == 0;
 }
 
 /* Hands the body of a line to where the user wants it. */
 static int put_body(struct session *s, const struct args *a, const struct body *b)
 {
 	const char *path = args_text(a, OPTION_OUTPUT);
+	const struct bodies where = {.path = path, .is_file = true};
 	struct printing p = {.fd = STDOUT_FILENO};
-	if (path != NULL) {
-		const struct bodies where = {.path = path, .is_file = true};
-		struct bytes written = {.limit = 0};
-		int status = (int)bodies_write(&where, s, b, &written);
-		bytes_fini(&written);
-		return status;
-	}
-	int status = (int)bodies_read(s, b, print_piece, &p);
-	if (p.error != 0) {
-		say("cannot write to standard output: %s", strerror(p.error));
+	struct stored_failure why = {.kind = ""};
+	struct bytes written = {.limit = 0};
+	enum status status = path != NULL ? bodies_write(&where, s, b, &written, &why)
+					  : bodies_read(s, b, print_piece, &p, &why);
+	if (p.error != 0)
+		stored_fail(&why, "local.resource", "cannot write to standard output: %s",
+			    strerror(p.error));
+	if (why.kind[0] != '\0') {
+		say("%.*s", (int)why.message.n, why.message.p);
 		status = STATUS_FAILED;
 	}
-	return status;
+	bytes_fini(&written);
+	bytes_fini(&why.message);
+	return (int)status;
 }
 
 /* The body stands in the result's line, or the line names it. */

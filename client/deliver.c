@@ -153,6 +153,8 @@ int deliver(struct delivery *d)
 		say("cannot write into %s: %s", path, strerror(errno));
 		goto out;
 	}
+	/* A fetch is forgotten once we have its lines; another job may read its bodies again. */
+	where.may_link = d->a->command == COMMAND_FETCH && !args_has(d->a, OPTION_DETACH);
 	signals_open(&signals);
 	result = connect_and_run(d, &signals, &where);
 out:

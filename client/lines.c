@@ -153,16 +153,50 @@ static void add_verbatim(struct lines *l, struct slice line)
 	bytes_add_byte(&l->sink->buf, '\n');
 }
 
+/*
+ * A body that could not be delivered makes a failed result: the line says ok:false and why, in the
+ * place of the body. A result that had failed anyway keeps its own error.
+ */
+static void add_undelivered(struct lines *l, struct slice line, const struct body *b,
+			    struct slice name, const struct stored_failure *why)
+{
+	struct slice raw;
+	struct bytes failed = {.limit = 0}, with = {.limit = 0};
+	const char *end = line.p + line.n;
+	if (why->kind[0] == '\0')
+		return; /* interrupted: it was not delivered, and says nothing */
+	say("%.*s", (int)why->message.n, why->message.p);
+	if (!jsonscan_member(line, "ok", &raw) || !slice_is(raw, "true") || raw.p > name.p) {
+		bytes_add(&l->sink->buf, line.p, (size_t)(name.p - 2 - line.p)); /* `,"` before */
+		bytes_add(&l->sink->buf, b->raw.p + b->raw.n, (size_t)(end - b->raw.p) - b->raw.n);
+		bytes_add_byte(&l->sink->buf, '\n');
+		return;
+	}
+	bytes_printf(&with, "\"error\":{\"kind\":\"%s\",\"message\":", why->kind);
+	result_add_string(&with, bytes_slice(&why->message));
+	bytes_add_str(&with, ",\"phase\":\"deliver\"}");
+	bytes_add(&failed, line.p, (size_t)(raw.p - line.p));
+	bytes_add_str(&failed, "false");
+	bytes_add(&failed, raw.p + raw.n, (size_t)(name.p - 1 - raw.p) - raw.n);
+	bytes_add_slice(&failed, bytes_slice(&with));
+	bytes_add(&failed, b->raw.p + b->raw.n, (size_t)(end - b->raw.p) - b->raw.n);
+	add_verbatim(l, bytes_slice(&failed));
+	bytes_fini(&failed);
+	bytes_fini(&with);
+}
+
 static enum status expand(struct lines *l, struct slice line, const struct body *b,
-			  struct slice name)
+			  struct slice name, struct stored_failure *why)
 {
 	struct bytes body = {.limit = 0}, with = {.limit = 0};
-	enum status s = bodies_read(l->session, b, collect, &body);
+	enum status s = bodies_read(l->session, b, collect, &body, why);
 	if (s == STATUS_OK && body.err == ERR_OK) {
 		result_add_body(&with, bytes_slice(&body));
 		add_line_with(&l->sink->buf, line, name, b, bytes_slice(&with));
-	} else {
-		add_verbatim(l, line);
+	} else if (s == STATUS_OK) {
+		stored_fail(why, "memory", "no memory for the body of result %.*s", (int)b->seq.n,
+			    b->seq.p);
+		s = STATUS_FAILED;
 	}
 	bytes_fini(&body);
 	bytes_fini(&with);
@@ -170,16 +204,14 @@ static enum status expand(struct lines *l, struct slice line, const struct body 
 }
 
 static enum status to_file(struct lines *l, struct slice line, const struct body *b,
-			   struct slice name)
+			   struct slice name, struct stored_failure *why)
 {
 	struct bytes path = {.limit = 0}, with = {.limit = 0};
-	enum status s = bodies_write(&l->where, l->session, b, &path);
+	enum status s = bodies_write(&l->where, l->session, b, &path, why);
 	if (s == STATUS_OK) {
 		bytes_add_str(&with, "\"file\":");
 		result_add_string(&with, bytes_slice(&path));
 		add_line_with(&l->sink->buf, line, name, b, bytes_slice(&with));
-	} else {
-		add_verbatim(l, line);
 	}
 	bytes_fini(&path);
 	bytes_fini(&with);
@@ -225,16 +257,25 @@ static enum status work_on(struct lines *l, struct slice line)
 {
 	struct body b;
 	struct slice name = {NULL, 0};
+	struct stored_failure why = {.kind = ""};
+	enum status s = STATUS_OK;
 	bool has_body = lines_find_body(line, &b, &name);
-	if (l->mode == LINES_BODIES) {
+	if (l->mode == LINES_BODIES)
 		tell_failure(line);
-		return has_body ? bodies_read(l->session, &b, print_piece, l) : STATUS_OK;
-	}
-	if (!has_body || (l->mode == LINES_PLAIN && !b.is_stored)) {
+	if (l->mode == LINES_BODIES && has_body)
+		s = bodies_read(l->session, &b, print_piece, l, &why);
+	else if (has_body && l->mode == LINES_FILES)
+		s = to_file(l, line, &b, name, &why);
+	else if (has_body && b.is_stored)
+		s = expand(l, line, &b, name, &why);
+	else if (l->mode != LINES_BODIES)
 		add_verbatim(l, line);
-		return STATUS_OK;
-	}
-	return l->mode == LINES_FILES ? to_file(l, line, &b, name) : expand(l, line, &b, name);
+	if (s == STATUS_FAILED && l->mode != LINES_BODIES)
+		add_undelivered(l, line, &b, name, &why);
+	else if (s == STATUS_FAILED && why.kind[0] != '\0')
+		say("%.*s", (int)why.message.n, why.message.p);
+	bytes_fini(&why.message);
+	return s;
 }
 
 enum status lines_work(struct lines *l)

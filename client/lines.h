@@ -45,8 +45,8 @@ bool lines_find_body(struct slice line, struct body *ret, struct slice *ret_name
 /* Takes a reply's result. INVALID if it is not one. */
 enum err lines_take(struct lines *l, struct slice result, struct lines_head *ret);
 /*
- * Works on what waits while the sink has room. OK; FAILED if a body could not be written (said,
- * the line is printed as it came); others end the command.
+ * Works on what waits while the sink has room. OK; FAILED if a body could not be delivered (said,
+ * and its line says so); others end the command.
  */
 enum status lines_work(struct lines *l);
 /* Bytes that wait here and in the sink. */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CONNECT_TIMEOUT_MS 5000
 
@@ -21,6 +22,7 @@
 struct parked {
 	struct parked *next;
 	uint32_t id;
+	int fd; /* the open file that came with it; -1: none */
 	size_t n;
 	char text[];
 };
@@ -36,6 +38,13 @@ struct muster {
 	struct parked *first, **last;
 	struct parked *shown; /* the parked reply handed out last */
 };
+
+static void parked_free(struct parked *p)
+{
+	if (p != NULL && p->fd >= 0)
+		close(p->fd);
+	free(p);
+}
 
 static char *copy_text(const char *text)
 {
@@ -114,10 +123,10 @@ static void drop_parked(struct muster *m)
 	while (m->first != NULL) {
 		struct parked *p = m->first;
 		m->first = p->next;
-		free(p);
+		parked_free(p);
 	}
 	m->last = &m->first;
-	free(m->shown);
+	parked_free(m->shown);
 	m->shown = NULL;
 }
 
@@ -289,19 +298,46 @@ static void read_envelope(struct slice text, struct muster_reply *r)
 	}
 }
 
+/* Hands out a parked reply: the one at *p. */
+static void show_parked(struct muster *m, struct parked **p, struct muster_reply *ret)
+{
+	m->shown = *p;
+	*p = m->shown->next;
+	if (*p == NULL)
+		m->last = p;
+	*ret = (struct muster_reply){.id = m->shown->id};
+	read_envelope((struct slice){m->shown->text, m->shown->n}, ret);
+}
+
+static void forget_shown(struct muster *m)
+{
+	parked_free(m->shown);
+	m->shown = NULL;
+}
+
+static int wire_file(struct muster *m)
+{
+	bool never = m->wire == NULL || m->wire->ops->take_file == NULL;
+	return never ? -1 : m->wire->ops->take_file(m->wire);
+}
+
+int muster_take_file(struct muster *m)
+{
+	if (m->shown == NULL)
+		return wire_file(m);
+	int fd = m->shown->fd;
+	m->shown->fd = -1;
+	return fd;
+}
+
 bool muster_next(struct muster *m, struct muster_reply *ret)
 {
 	uint32_t id;
 	struct slice body;
 	*ret = (struct muster_reply){.id = 0};
-	free(m->shown);
-	m->shown = m->first;
-	if (m->shown != NULL) {
-		m->first = m->shown->next;
-		if (m->first == NULL)
-			m->last = &m->first;
-		ret->id = m->shown->id;
-		read_envelope((struct slice){m->shown->text, m->shown->n}, ret);
+	forget_shown(m);
+	if (m->first != NULL) {
+		show_parked(m, &m->first, ret);
 		return true;
 	}
 	if (m->wire == NULL || !m->wire->ops->next(m->wire, &id, &body))
@@ -318,6 +354,7 @@ static enum muster_status park(struct muster *m, const struct muster_reply *r)
 		return fail(m, MUSTER_NOMEM, "out of memory");
 	p->next = NULL;
 	p->id = r->id;
+	p->fd = wire_file(m);
 	p->n = r->n_text;
 	memcpy(p->text, r->text, r->n_text);
 	*m->last = p;
@@ -336,7 +373,7 @@ static int64_t now_ms(void)
 static enum muster_status await(struct muster *m, uint32_t id, int64_t until_ms,
 				struct muster_reply *ret)
 {
-	for (;;) {
+	while (m->wire != NULL) {
 		uint32_t got;
 		struct slice body;
 		while (m->wire->ops->next(m->wire, &got, &body)) {
@@ -362,6 +399,33 @@ static enum muster_status await(struct muster *m, uint32_t id, int64_t until_ms,
 		if (s != MUSTER_OK)
 			return s;
 	}
+	return fail(m, MUSTER_LOST, "not connected");
+}
+
+/* It may have come while another one was waited for. */
+static bool find_parked(struct muster *m, uint32_t id, struct muster_reply *ret)
+{
+	for (struct parked **p = &m->first; *p != NULL; p = &(*p)->next) {
+		if ((*p)->id != id)
+			continue;
+		show_parked(m, p, ret);
+		return true;
+	}
+	return false;
+}
+
+enum muster_status muster_await(struct muster *m, uint32_t id, int timeout_ms,
+				struct muster_reply *ret)
+{
+	enum muster_status s;
+	forget_shown(m);
+	if (find_parked(m, id, ret))
+		s = ret->result != NULL ? MUSTER_OK : MUSTER_REFUSED;
+	else
+		s = await(m, id, timeout_ms < 0 ? -1 : now_ms() + timeout_ms, ret);
+	if (s == MUSTER_REFUSED)
+		fail(m, s, ret->message);
+	return s;
 }
 
 enum muster_status muster_call(struct muster *m, const char *method, const char *params,
@@ -370,10 +434,5 @@ enum muster_status muster_call(struct muster *m, const char *method, const char 
 	uint32_t id;
 	enum muster_status s =
 		muster_send(m, method, params, params != NULL ? strlen(params) : 0, &id);
-	if (s != MUSTER_OK)
-		return s;
-	s = await(m, id, timeout_ms < 0 ? -1 : now_ms() + timeout_ms, ret);
-	if (s == MUSTER_REFUSED)
-		fail(m, s, ret->message);
-	return s;
+	return s == MUSTER_OK ? muster_await(m, id, timeout_ms, ret) : s;
 }

@@ -77,11 +77,21 @@ const char *muster_message(const struct muster *m);
 const char *muster_address(const struct muster *m);
 
 /*
+ * The open file that came with the reply returned last ("file":true in the result of job.body),
+ * for reading; the caller's to close. Once, and before the next call on m. -1: none.
+ */
+int muster_take_file(struct muster *m);
+
+/*
  * One request and its answer; blocks. params is JSON text, NULL = none. timeout_ms < 0: no end.
  * Answers to other requests that come meanwhile wait for muster_next.
  */
 enum muster_status muster_call(struct muster *m, const char *method, const char *params,
 			       int timeout_ms, struct muster_reply *ret);
+
+/* The answer to a request that was sent; as the second half of muster_call. */
+enum muster_status muster_await(struct muster *m, uint32_t id, int timeout_ms,
+				struct muster_reply *ret);
 
 /* Queues a request. *ret_id tells its reply. */
 enum muster_status muster_send(struct muster *m, const char *method, const char *params,

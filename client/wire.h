@@ -24,6 +24,8 @@ struct wire_ops {
 	enum err (*turn)(struct wire *w);
 	/* The next reply; its body lives until the next turn or next. */
 	bool (*next)(struct wire *w, uint32_t *ret_id, struct slice *ret_body);
+	/* The open file that came with the reply handed out last, once; -1: none. NULL: never. */
+	int (*take_file)(struct wire *w);
 	void (*close)(struct wire *w);
 };
 

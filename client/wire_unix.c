@@ -16,14 +16,25 @@
 #include <unistd.h>
 
 #define READ_BYTES (256u << 10)
+#define FILES_MAX  8 /* received with replies not yet handed out; more are closed */
+
+/* An open file came with the bytes up to `end` of the stream: its frame holds the last of them. */
+struct received {
+	int fd;
+	uint64_t end;
+};
 
 struct wire_unix {
 	struct wire wire;
 	int fd;
 	struct bytes in, out;
-	size_t taken; /* bytes of in that have been handed out */
-	size_t sent;  /* bytes of out that are written */
+	uint64_t dropped; /* bytes of the stream before in */
+	size_t taken;	  /* bytes of in that have been handed out */
+	size_t sent;	  /* bytes of out that are written */
 	bool is_closed;
+	struct received file[FILES_MAX]; /* oldest first */
+	unsigned n_files;
+	int shown_file; /* of the reply handed out last; -1: none, or taken */
 };
 
 static struct wire_unix *of(struct wire *w)
@@ -74,24 +85,61 @@ static short wire_unix_events(const struct wire *w)
 	return (short)(POLLIN | (u->sent < u->out.n ? POLLOUT : 0));
 }
 
+static void keep_file(struct wire_unix *u, int fd)
+{
+	if (u->n_files == FILES_MAX) {
+		close(fd);
+		return;
+	}
+	u->file[u->n_files++] = (struct received){fd, u->dropped + u->in.n};
+}
+
+/* Reads to the end of u->in; as recv. */
+static ssize_t receive(struct wire_unix *u)
+{
+	union {
+		char room[CMSG_SPACE(4 * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec v = {.iov_base = u->in.p + u->in.n, .iov_len = READ_BYTES};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = control.room,
+			   .msg_controllen = sizeof(control.room)};
+	ssize_t n = recvmsg(u->fd, &m, MSG_CMSG_CLOEXEC);
+	if (n <= 0)
+		return n;
+	u->in.n += (size_t)n;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c != NULL; c = CMSG_NXTHDR(&m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
+			keep_file(u, fd);
+		}
+	}
+	return n;
+}
+
 static enum err fill(struct wire_unix *u)
 {
 	if (u->taken != 0) {
 		bytes_drop(&u->in, u->taken);
+		u->dropped += u->taken;
 		u->taken = 0;
 	}
 	for (int i = 0; i < 8; i++) {
 		enum err e = bytes_reserve(&u->in, READ_BYTES);
 		if (e != ERR_OK)
 			return e;
-		ssize_t n = recv(u->fd, u->in.p + u->in.n, READ_BYTES, 0);
+		ssize_t n = receive(u);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN ? ERR_OK : ERR_CLOSED;
 		if (n == 0)
 			return ERR_CLOSED;
-		u->in.n += (size_t)n;
 		if ((size_t)n < READ_BYTES)
 			break;
 	}
@@ -111,6 +159,27 @@ static enum err wire_unix_turn(struct wire *w)
 	return e;
 }
 
+static int wire_unix_take_file(struct wire *w)
+{
+	struct wire_unix *u = of(w);
+	int fd = u->shown_file;
+	u->shown_file = -1;
+	return fd;
+}
+
+/* Of the frame that ends at u->taken; one nobody took goes. */
+static void show_file(struct wire_unix *u)
+{
+	int fd = wire_unix_take_file(&u->wire);
+	if (fd >= 0)
+		close(fd);
+	if (u->n_files == 0 || u->file[0].end > u->dropped + u->taken)
+		return;
+	u->shown_file = u->file[0].fd;
+	u->n_files--;
+	memmove(u->file, u->file + 1, u->n_files * sizeof(u->file[0]));
+}
+
 static bool wire_unix_next(struct wire *w, uint32_t *ret_id, struct slice *ret_body)
 {
 	struct wire_unix *u = of(w);
@@ -124,6 +193,7 @@ static bool wire_unix_next(struct wire *w, uint32_t *ret_id, struct slice *ret_b
 		return false;
 	}
 	u->taken += f.n_total;
+	show_file(u);
 	if (sp_request_parse(f.payload, &r) != ERR_OK) {
 		u->is_closed = true;
 		return false;
@@ -137,6 +207,10 @@ static void wire_unix_close(struct wire *w)
 {
 	struct wire_unix *u = of(w);
 	close(u->fd);
+	if (u->shown_file >= 0)
+		close(u->shown_file);
+	for (unsigned i = 0; i < u->n_files; i++)
+		close(u->file[i].fd);
 	bytes_fini(&u->in);
 	bytes_fini(&u->out);
 	free(u);
@@ -148,6 +222,7 @@ static const struct wire_ops wire_unix_ops = {
 	.events = wire_unix_events,
 	.turn = wire_unix_turn,
 	.next = wire_unix_next,
+	.take_file = wire_unix_take_file,
 	.close = wire_unix_close,
 };
 
@@ -223,6 +298,7 @@ enum err wire_unix_open(const char *path, int timeout_ms, struct wire **ret, str
 	}
 	u->wire.ops = &wire_unix_ops;
 	u->fd = fd;
+	u->shown_file = -1;
 	bytes_init(&u->in, 2 * (size_t)SP_REPLY_MAX_BYTES);
 	bytes_init(&u->out, 4 * (size_t)SP_REQUEST_MAX_BYTES);
 	*ret = &u->wire;

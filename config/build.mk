@@ -77,7 +77,7 @@ below_edge  := edge run model proto base
 below_job   := job edge run model proto base
 below_actor := actor job edge run model proto base
 below_daemon := daemon actor job edge run model proto base
-below_client := client proto base
+below_client := client edge run model proto base
 src_testkit := $(wildcard tests/kit/*.c)
 $(eval $(if $(src_testkit),$(call floor_rule,testkit)))
 KIT_LIB := $(if $(src_testkit),$(call lib,testkit))

@@ -27,6 +27,7 @@ enum sp_role {
 /* The most payload of a reply that a client takes. */
 #define SP_REPLY_MAX_BYTES (64u << 20)
 #define SP_HOPS_MAX	   8
+#define SP_WORD_BYTES	   4
 #define SP_ID_BIT	   0x80000000u
 
 void sp_hello_put(uint8_t out[SP_HELLO_BYTES], enum sp_role own);

@@ -21,6 +21,7 @@ struct job_params {
 	const char *job, *why, *op_id;
 	int64_t after, max, max_bytes, wait_ms, ack;
 	int64_t seq, offset, length;
+	bool file;
 };
 
 #define P_JOB F_STRING("job", struct job_params, job, 1, 24, FIELD_REQUIRED, "its id, as \"j7\"")
@@ -50,6 +51,8 @@ static const struct field body_fields[] = {
 	F_INT("seq", struct job_params, seq, 1, INT64_MAX, FIELD_REQUIRED, "of the result"),
 	F_INT("offset", struct job_params, offset, 0, INT64_MAX, FIELD_OPTIONAL, "in bytes"),
 	F_INT("length", struct job_params, length, 1, BODY_MAX, FIELD_OPTIONAL, "in bytes"),
+	F_BOOL("file", struct job_params, file, FIELD_OPTIONAL,
+	       "rather its open file (SCM_RIGHTS) than a piece of it"),
 };
 static const struct field list_fields[] = {
 	F_INT("after", struct job_params, after, 0, INT64_MAX, FIELD_OPTIONAL, "a job's number"),
@@ -81,10 +84,13 @@ void call_take_reply(act_self *self, struct call *call, int rc, act_msg *m)
 		return;
 	}
 	struct job_reply *r = act_data(m);
-	if (r->kind != KIND_NONE)
+	if (r->kind != KIND_NONE) {
 		call_fail(self, call, r->kind, "%s", bytes_cstr(&r->message));
-	else
-		call_ok_body(self, call, &r->body);
+		return;
+	}
+	call->packet->fd = r->fd;
+	r->fd = -1;
+	call_ok_body(self, call, &r->body);
 }
 
 static int ask_step(act_self *self, void *frame)
@@ -239,6 +245,8 @@ void control_job_body(act_self *self, struct call *call)
 	jc->body.seq = (uint64_t)p.seq;
 	jc->body.offset = (uint64_t)p.offset;
 	jc->body.length = (uint32_t)p.length;
+	jc->body.wants_file =
+		p.file && ctlsock_takes_files(call->control->ctlsock, &call->packet->rq->token);
 	call_send_job(self, call, jc);
 }
 

@@ -16,6 +16,7 @@ struct packet {
 	struct ctlsock_request *rq;
 	uint32_t n_left; /* calls not yet done, and one while it is being begun */
 	bool is_batch;
+	int fd; /* an open file that goes with the answer; -1: none */
 	struct bytes out;
 };
 

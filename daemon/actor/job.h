@@ -79,6 +79,7 @@ struct job_results_call {
 struct job_body_call {
 	uint64_t seq, offset;
 	uint32_t length;
+	bool wants_file; /* rather its open file than a piece of it, where it has one */
 };
 
 /* Made by job_call_new, freed by its receiver. */
@@ -108,6 +109,7 @@ struct job_call {
  */
 struct job_reply {
 	enum kind kind;
+	int fd; /* BODY: an open file that goes with the answer; -1: none */
 	struct bytes message;
 	struct bytes body;
 };
@@ -117,6 +119,8 @@ void job_call_free(void *call);
 void job_reply_free(void *reply);
 /* Answers and frees the call. body: appended to head; NULL = "true". */
 void job_call_done(act_self *self, struct job_call *call, struct bytes *body);
+/* The same with an open file, taken over. */
+void job_call_done_file(act_self *self, struct job_call *call, struct bytes *body, int fd);
 void job_call_refuse(act_self *self, struct job_call *call, enum kind kind, const char *message);
 
 /* The reply alone; NULL: no memory. head is taken over. */

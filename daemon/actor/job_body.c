@@ -1,6 +1,6 @@
 /*
  * job_body -- a piece of the body of a result: out of its file beside the record, or out of the
- * line.
+ * line; or that file itself, open for reading, for a caller on the same machine.
  *
  * A file is opened by reading it through once against its hash, so the job keeps the last one open:
  * a client that takes a body piece by piece has it checked once. Everything that blocks is
@@ -17,6 +17,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct reading {
 	act_co co, line_co;
@@ -42,6 +43,18 @@ static void answer(act_self *self, struct reading *r, struct slice data, uint64_
 	bytes_fini(&body);
 }
 
+/* The caller copies it meanwhile, and asks for a piece in the end to hear that it is sound. */
+static void answer_file(act_self *self, struct reading *r, struct bodypiece *p)
+{
+	struct bytes body = BYTES_LIMIT(0);
+	struct job_call *c = r->call;
+	r->call = NULL;
+	bytes_printf(&body, "{\"size\":%llu,\"file\":true}", (unsigned long long)p->row.size);
+	job_call_done_file(self, c, &body, p->fd);
+	p->fd = -1;
+	bytes_fini(&body);
+}
+
 static void refuse(act_self *self, struct reading *r, enum kind kind, const char *why)
 {
 	struct job_call *c = r->call;
@@ -56,11 +69,13 @@ static struct bodypiece *piece_new(struct reading *r, const struct store_body *r
 	struct job *j = r->j;
 	const struct job_body_call *c = &r->call->body;
 	size_t n = c->length > 0 && c->length < BODYPIECE_MAX ? c->length : BODYPIECE_MAX;
+	if (c->wants_file)
+		n = 0;
 	struct bodypiece *p = bodypiece_new(j->peers->bodies, row, n);
 	if (p == NULL)
 		return NULL;
 	p->offset = c->offset;
-	if (j->body_read != NULL && j->body_id == row->id) {
+	if (!c->wants_file && j->body_read != NULL && j->body_id == row->id) {
 		p->read = j->body_read;
 		j->body_read = NULL; /* the worker has it */
 	}
@@ -84,6 +99,11 @@ static void end_file(act_self *self, struct reading *r)
 	r->piece = NULL;
 	if (p->result != ERR_OK) {
 		refuse(self, r, KIND_STORE_CORRUPT, "the stored body is damaged or gone");
+		bodypiece_free(p);
+		return;
+	}
+	if (p->fd >= 0) {
+		answer_file(self, r, p);
 		bodypiece_free(p);
 		return;
 	}
@@ -154,7 +174,7 @@ static int ask(act_self *self, struct reading *r, enum store_query_kind kind, ui
 
 static int offload(act_self *self, struct reading *r)
 {
-	struct act_work w = {.fn = bodypiece_read,
+	struct act_work w = {.fn = r->call->body.wants_file ? bodypiece_open : bodypiece_read,
 			     .arg = r->piece,
 			     .dtor = bodypiece_free,
 			     .cls = r->j->peers->body_class};

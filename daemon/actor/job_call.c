@@ -4,6 +4,7 @@
 #include "actor/job.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 struct job_call *job_call_new(enum job_call_kind kind)
 {
@@ -41,6 +42,8 @@ void job_reply_free(void *reply)
 		return;
 	bytes_fini(&r->message);
 	bytes_fini(&r->body);
+	if (r->fd >= 0)
+		close(r->fd);
 	free(r);
 }
 
@@ -68,6 +71,7 @@ struct job_reply *job_reply_new(struct bytes *head, const struct bytes *body)
 	if (r == NULL)
 		return NULL;
 	append(head, body);
+	r->fd = -1;
 	bytes_init(&r->message, 4096);
 	r->body = *head;
 	*head = (struct bytes){0};
@@ -82,6 +86,7 @@ struct job_reply *job_reply_refusal(enum kind kind, const char *message)
 	if (r == NULL)
 		return NULL;
 	r->kind = kind;
+	r->fd = -1;
 	bytes_init(&r->message, 4096);
 	bytes_init(&r->body, 0);
 	bytes_add_str(&r->message, message);
@@ -92,6 +97,18 @@ void job_call_done(act_self *self, struct job_call *call, struct bytes *body)
 {
 	if (call->token != 0)
 		job_reply_send(self, call->token, JOB_MSG_CALL, job_reply_new(&call->head, body));
+	job_call_free(call);
+}
+
+void job_call_done_file(act_self *self, struct job_call *call, struct bytes *body, int fd)
+{
+	struct job_reply *r = call->token != 0 ? job_reply_new(&call->head, body) : NULL;
+	if (r != NULL)
+		r->fd = fd;
+	else
+		close(fd);
+	if (call->token != 0)
+		job_reply_send(self, call->token, JOB_MSG_CALL, r);
 	job_call_free(call);
 }
 

@@ -8,6 +8,7 @@
 #include "run/offload.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* A worker's look at a long message. */
 struct scan {
@@ -22,6 +23,8 @@ static void packet_free(struct packet *p)
 	struct control *ct = p->control;
 	client_release(ct, p->client);
 	bytes_fini(&p->out);
+	if (p->fd >= 0)
+		close(p->fd);
 	free(p->rq);
 	free(p);
 	ct->n_packets--;
@@ -34,8 +37,10 @@ static void packet_send(struct packet *p)
 		bytes_add_byte(&p->out, ']');
 	if (p->out.err != ERR_OK)
 		bytes_clear(&p->out); /* an empty reply says as much as memory allows */
-	if (p->control->ctlsock != NULL)
-		ctlsock_reply(p->control->ctlsock, &p->rq->token, &p->out);
+	if (p->control->ctlsock == NULL)
+		return;
+	ctlsock_reply_file(p->control->ctlsock, &p->rq->token, &p->out, p->fd);
+	p->fd = -1;
 }
 
 void packet_release(struct packet *p)
@@ -197,7 +202,7 @@ void packet_begin(act_self *self, struct control *ct, struct ctlsock_request *rq
 		return;
 	}
 	client->n_packets++;
-	*p = (struct packet){.control = ct, .client = client, .rq = rq, .n_left = 1};
+	*p = (struct packet){.control = ct, .client = client, .rq = rq, .n_left = 1, .fd = -1};
 	ct->n_packets++;
 	ct->n_requests++;
 	if (rq->n > CONTROL_INLINE_BYTES && scan_elsewhere(self, p))

@@ -4,6 +4,7 @@
 #include "edge/bodyfile_state.h"
 
 #include "base/check.h"
+#include "edge/bodyfresh.h"
 #include "edge/failure.h"
 
 #include <dirent.h>
@@ -15,8 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TMP	  "tmp"
-#define READ_SIZE (128u << 10)
+#define TMP	   "tmp"
+#define READ_SIZE  (128u << 10)
+#define FLUSH_SIZE (8u << 20)
 
 struct bodyread {
 	int fd;
@@ -92,6 +94,7 @@ enum err bodydir_open(const struct bodydir_options *o, struct bodydir **ret_dir)
 
 	if (e != ERR_OK)
 		goto out;
+	bodyfresh_init(&d->fresh);
 	d->is_durable = o->is_durable;
 	d->failure = o->failure;
 	d->fault = o->fault;
@@ -124,6 +127,7 @@ void bodydir_close(struct bodydir *d)
 	if (d == NULL)
 		return;
 	close(d->fd);
+	bodyfresh_fini(&d->fresh);
 	free(d);
 }
 
@@ -272,6 +276,16 @@ uint64_t bodyfile_size(const struct bodyfile *f)
 	return f->size;
 }
 
+/* So that the sync in the end has little left to wait for. What fails here fails there again. */
+static void begin_flush(struct bodyfile *f)
+{
+	if (!f->dir->is_durable || f->size - f->flushed < FLUSH_SIZE)
+		return;
+	(void)sync_file_range(f->fd, (off_t)f->flushed, (off_t)(f->size - f->flushed),
+			      SYNC_FILE_RANGE_WRITE);
+	f->flushed = f->size;
+}
+
 enum err bodyfile_append(struct bodyfile *f, const void *p, size_t n)
 {
 	const char *at = p;
@@ -291,6 +305,7 @@ enum err bodyfile_append(struct bodyfile *f, const void *p, size_t n)
 		at += w;
 		n -= (size_t)w;
 	}
+	begin_flush(f);
 	FAULT(f->dir->fault, mid_body_file);
 	return ERR_OK;
 }
@@ -331,6 +346,7 @@ enum err bodyfile_finish(struct bodyfile *f, uint64_t *ret_size, uint8_t ret_sha
 	f->is_finished = true;
 	if (f->kept_job != 0)
 		bodykept_forget_about(f);
+	bodyfresh_add(&f->dir->fresh, f->id, f->fd);
 	atomic_store(&f->dir->dirty[f->id % BODY_FANOUT], 1);
 	FAULT(f->dir->fault, after_body_file_before_row);
 	*ret_size = f->size;
@@ -407,19 +423,28 @@ out:
 	return e;
 }
 
+enum err bodyread_file(struct bodydir *d, uint64_t id, int *ret_fd)
+{
+	char name[BODY_NAME];
+
+	final_name(id, name);
+	int fd = openat(d->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT ? ERR_CORRUPT : bodyfile_io_err(errno);
+	*ret_fd = fd;
+	return ERR_OK;
+}
+
 enum err bodyread_open(struct bodydir *d, uint64_t id, uint64_t size,
 		       const uint8_t sha256[BODY_SHA256], struct bodyread **ret_read)
 {
 	struct bodyread *r;
-	char name[BODY_NAME];
-	enum err e;
 	int fd;
+	enum err e = bodyread_file(d, id, &fd);
 
-	final_name(id, name);
-	fd = openat(d->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return errno == ENOENT ? ERR_CORRUPT : bodyfile_io_err(errno);
-	e = verify(fd, size, sha256);
+	if (e != ERR_OK)
+		return e;
+	e = bodyfresh_has(&d->fresh, id, fd, size) ? ERR_OK : verify(fd, size, sha256);
 	r = e == ERR_OK ? malloc(sizeof(*r)) : NULL;
 	if (r == NULL) {
 		close(fd);

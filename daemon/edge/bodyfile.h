@@ -57,9 +57,13 @@ void bodyfile_free(struct bodyfile *f);
 /* As free, but an unfinished file stays where it is. */
 void bodyfile_leave(struct bodyfile *f);
 
-/* Opens a body after reading it through once: CORRUPT if it is missing or size or hash differ. */
+/* Opens a body after reading it through once, if this process has not just written it: CORRUPT if
+ * it is missing or size or hash differ. */
 enum err bodyread_open(struct bodydir *d, uint64_t id, uint64_t size,
 		       const uint8_t sha256[BODY_SHA256], struct bodyread **ret_read);
+/* Opens it as it is, neither read nor checked; the caller's to close. CORRUPT (it is missing), IO.
+ */
+enum err bodyread_file(struct bodydir *d, uint64_t id, int *ret_fd);
 /* Up to n bytes from offset; *ret_n 0 at the end. CORRUPT (shorter than it was), IO. */
 enum err bodyread_at(struct bodyread *r, uint64_t offset, void *p, size_t n, size_t *ret_n);
 void bodyread_close(struct bodyread *r);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "edge/bodyfile.h"
+#include "edge/bodyfresh.h"
 #include "edge/bodykept.h"
 
 #include <openssl/evp.h>
@@ -18,6 +19,7 @@ struct bodydir {
 	bool is_durable;
 	struct failure *failure;
 	struct fault *fault;
+	struct bodyfresh fresh;
 	atomic_uint_fast64_t last_id;
 	atomic_uchar dirty[BODY_FANOUT]; /* files were renamed into it since its last sync */
 };
@@ -27,6 +29,7 @@ struct bodyfile {
 	int fd; /* -1: parked */
 	bool is_finished;
 	uint64_t id, size;
+	uint64_t flushed;  /* the kernel was told to begin writing that much */
 	uint64_t kept_job; /* 0: in tmp; else the job whose it is, and it lies with the kept */
 	EVP_MD_CTX *md;
 };

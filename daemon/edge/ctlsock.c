@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct ctlsock_limits ctlsock_limits_control = {
 	.max_conns = 1024,
@@ -194,16 +195,33 @@ struct ctlsock_request *ctlsock_take(struct ctlsock *cs)
 
 void ctlsock_reply(struct ctlsock *cs, const struct ctlsock_token *token, struct bytes *body)
 {
+	ctlsock_reply_file(cs, token, body, -1);
+}
+
+bool ctlsock_takes_files(const struct ctlsock *cs, const struct ctlsock_token *token)
+{
+	return cs->transport->ops->write_file != NULL && token->n_words == SP_WORD_BYTES;
+}
+
+void ctlsock_reply_file(struct ctlsock *cs, const struct ctlsock_token *token, struct bytes *body,
+			int fd)
+{
 	struct ctlconn *c = conn_of_id(cs, token->conn);
 	if (c == NULL || c->state == CONN_DISCARDING) {
 		cs->stats.n_void_replies++;
 		bytes_fini(body);
+		if (fd >= 0)
+			close(fd);
 		return;
+	}
+	if (fd >= 0 && c->out.n_files >= CTLSOCK_FILES_MAX) {
+		close(fd);
+		fd = -1;
 	}
 	CHECK(c->n_inflight > 0);
 	c->n_inflight--;
 	cs->stats.n_replies++;
-	ctlconn_reply(c, token->words, token->n_words, body);
+	ctlconn_reply(c, token->words, token->n_words, body, fd);
 }
 
 bool ctlsock_is_open(const struct ctlsock *cs, ctlsock_conn_id conn)

@@ -23,7 +23,8 @@
 
 enum ctlsock_role { CTLSOCK_REP, CTLSOCK_PUB };
 
-#define CTLSOCK_WORDS_MAX ((SP_HOPS_MAX + 1) * 4)
+#define CTLSOCK_WORDS_MAX ((SP_HOPS_MAX + 1) * SP_WORD_BYTES)
+#define CTLSOCK_FILES_MAX 4 /* unsent, of one connection */
 
 /* Names a connection: never used twice, so a late answer finds nobody rather than a stranger. */
 typedef uint64_t ctlsock_conn_id;
@@ -95,6 +96,14 @@ void ctlsock_unlisten(struct ctlsock *cs);
 struct ctlsock_request *ctlsock_take(struct ctlsock *cs);
 /* Sends *body, which is taken over and left empty whatever happens. Once for each request. */
 void ctlsock_reply(struct ctlsock *cs, const struct ctlsock_token *token, struct bytes *body);
+/*
+ * The same with an open file, taken over too. The answer may arrive without it: the connection has
+ * CTLSOCK_FILES_MAX unsent already, or the kernel has too many on their way.
+ */
+void ctlsock_reply_file(struct ctlsock *cs, const struct ctlsock_token *token, struct bytes *body,
+			int fd);
+/* Whether a file can go with the answer. Through a device it cannot. */
+bool ctlsock_takes_files(const struct ctlsock *cs, const struct ctlsock_token *token);
 bool ctlsock_is_open(const struct ctlsock *cs, ctlsock_conn_id conn);
 
 /* To every subscriber that may see it: topic, space, json. */

@@ -146,13 +146,13 @@ static bool take_payload(struct ctlconn *c, struct slice payload)
 	}
 }
 
-void ctlconn_reply(struct ctlconn *c, const void *words, size_t n_words, struct bytes *body)
+void ctlconn_reply(struct ctlconn *c, const void *words, size_t n_words, struct bytes *body, int fd)
 {
 	uint8_t head[SP_FRAME_HEAD_BYTES + CTLSOCK_WORDS_MAX];
 	size_t before = c->out.n_bytes;
 	sp_frame_put(head, n_words + body->n);
 	memcpy(head + SP_FRAME_HEAD_BYTES, words, n_words);
-	if (outqueue_push(&c->out, head, SP_FRAME_HEAD_BYTES + n_words, body) != ERR_OK)
+	if (outqueue_push_file(&c->out, head, SP_FRAME_HEAD_BYTES + n_words, body, fd) != ERR_OK)
 		return;
 	if (before == 0)
 		c->moved_ns = now_ns(c->cs);
@@ -175,7 +175,7 @@ static enum err refuse_too_large(struct ctlconn *c, const char *p, size_t n, siz
 		return ERR_CORRUPT;
 	struct bytes body = {.n = 0};
 	if (bytes_add_slice(&body, c->cs->owner.too_large) == ERR_OK)
-		ctlconn_reply(c, rq.words.p, rq.words.n, &body);
+		ctlconn_reply(c, rq.words.p, rq.words.n, &body, -1);
 	uint64_t length = 0;
 	for (int i = 1; i < SP_FRAME_HEAD_BYTES; i++)
 		length = length << 8 | (uint8_t)p[i];
@@ -316,6 +316,14 @@ void ctlconn_bytes(struct ctlconn *c, const char *p, size_t n)
 
 /* ---- output ---- */
 
+static enum err write_pieces(struct ctlconn *c, const struct iovec *v, int n, int fd,
+			     size_t *ret_taken)
+{
+	const struct transport_ops *ops = c->cs->transport->ops;
+	return fd < 0 ? ops->write(c->tc, v, n, ret_taken)
+		      : ops->write_file(c->tc, v, n, fd, ret_taken);
+}
+
 /* False: the connection is gone. */
 static bool flush_conn(struct ctlconn *c)
 {
@@ -323,10 +331,10 @@ static bool flush_conn(struct ctlconn *c)
 	struct iovec v[OUTQUEUE_IOV];
 	for (int i = 0; i < WRITES_PER_CALL && c->out.n_bytes > 0; i++) {
 		size_t taken = 0, want = 0;
-		int n = outqueue_pieces(&c->out, v);
+		int fd, n = outqueue_pieces(&c->out, v, &fd);
 		for (int k = 0; k < n; k++)
 			want += v[k].iov_len;
-		if (cs->transport->ops->write(c->tc, v, n, &taken) != ERR_OK) {
+		if (write_pieces(c, v, n, fd, &taken) != ERR_OK) {
 			ctlconn_end(c);
 			return false;
 		}

@@ -62,7 +62,9 @@ void ctlconn_greet(struct ctlconn *c);
 void ctlconn_bytes(struct ctlconn *c, const char *p, size_t n);
 /* Sends what fits and goes on with input that waited. */
 void ctlconn_flush(struct ctlconn *c);
-void ctlconn_reply(struct ctlconn *c, const void *words, size_t n_words, struct bytes *body);
+/* body and fd (-1: none) are taken over. */
+void ctlconn_reply(struct ctlconn *c, const void *words, size_t n_words, struct bytes *body,
+		   int fd);
 void ctlconn_event(struct ctlconn *c, struct outshare *event);
 /* True while it has to be looked at again. */
 bool ctlconn_tick(struct ctlconn *c, int64_t now);

@@ -7,12 +7,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct frame {
 	struct link link;
 	size_t sent;
 	struct bytes own;
 	struct outshare *shared; /* or NULL: own is the body */
+	int fd;			 /* goes with the first byte; -1: none, or it has gone */
 	size_t n_head;
 	unsigned char head[OUTQUEUE_HEAD_MAX];
 };
@@ -40,6 +42,15 @@ void outshare_drop(struct outshare *s)
 		free(s);
 }
 
+static void file_gone(struct outqueue *q, struct frame *f)
+{
+	if (f->fd < 0)
+		return;
+	close(f->fd);
+	f->fd = -1;
+	q->n_files--;
+}
+
 static void frame_free(struct frame *f)
 {
 	bytes_fini(&f->own);
@@ -58,6 +69,7 @@ static void remove_frame(struct outqueue *q, struct frame *f)
 	list_remove(&f->link);
 	q->n_frames--;
 	q->n_bytes -= frame_size(f) - f->sent;
+	file_gone(q, f);
 	frame_free(f);
 }
 
@@ -76,6 +88,7 @@ static struct frame *frame_new(const void *head, size_t n_head)
 	f->sent = 0;
 	f->own = (struct bytes){.n = 0};
 	f->shared = NULL;
+	f->fd = -1;
 	f->n_head = n_head;
 	memcpy(f->head, head, n_head);
 	return f;
@@ -90,11 +103,21 @@ static void append(struct outqueue *q, struct frame *f)
 
 enum err outqueue_push(struct outqueue *q, const void *head, size_t n_head, struct bytes *body)
 {
+	return outqueue_push_file(q, head, n_head, body, -1);
+}
+
+enum err outqueue_push_file(struct outqueue *q, const void *head, size_t n_head, struct bytes *body,
+			    int fd)
+{
 	struct frame *f = frame_new(head, n_head);
 	if (f == NULL) {
 		bytes_fini(body);
+		if (fd >= 0)
+			close(fd);
 		return ERR_NOMEM;
 	}
+	f->fd = fd;
+	q->n_files += fd >= 0;
 	f->own = *body;
 	*body = (struct bytes){.limit = body->limit};
 	append(q, f);
@@ -136,14 +159,16 @@ static int add_piece(struct iovec *v, int n, const void *p, size_t len)
 	return n + 1;
 }
 
-int outqueue_pieces(const struct outqueue *q, struct iovec v[OUTQUEUE_IOV])
+int outqueue_pieces(const struct outqueue *q, struct iovec v[OUTQUEUE_IOV], int *ret_fd)
 {
 	int n = 0;
+	*ret_fd = -1;
 	LIST_EACH (it, &q->frames) {
 		const struct frame *f = frame_of(it);
 		struct slice body = body_of(f);
-		if (n + 2 > OUTQUEUE_IOV)
+		if (n + 2 > OUTQUEUE_IOV || (n > 0 && f->fd >= 0) || *ret_fd >= 0)
 			break;
+		*ret_fd = f->fd;
 		if (f->sent < f->n_head) {
 			n = add_piece(v, n, f->head + f->sent, f->n_head - f->sent);
 			n = add_piece(v, n, body.p, body.n);
@@ -164,6 +189,7 @@ void outqueue_sent(struct outqueue *q, size_t n)
 		size_t left = frame_size(f) - f->sent;
 		size_t part = n < left ? n : left;
 		f->sent += part;
+		file_gone(q, f);
 		q->n_bytes -= part;
 		n -= part;
 		if (part == left)

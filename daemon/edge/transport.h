@@ -57,6 +57,10 @@ struct transport_ops {
 	 */
 	enum err (*write)(struct transport_conn *conn, const struct iovec *v, int n,
 			  size_t *ret_taken);
+	/* The same, and an open file with the first of these bytes; it stays the caller's. NULL:
+	 * this transport carries none. */
+	enum err (*write_file)(struct transport_conn *conn, const struct iovec *v, int n, int fd,
+			       size_t *ret_taken);
 	void (*want_write)(struct transport_conn *conn, bool on);
 	void (*pause)(struct transport_conn *conn, bool on);
 	void (*close)(struct transport_conn *conn);

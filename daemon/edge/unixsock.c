@@ -241,18 +241,47 @@ static void us_unlisten(struct transport *t)
 	u->listen_fd = u->spare_fd = -1;
 }
 
-static enum err us_write(struct transport_conn *c, const struct iovec *v, int n, size_t *ret_taken)
+static enum err send_pieces(struct transport_conn *c, struct msghdr *m, const struct iovec *v,
+			    int n, size_t *ret_taken)
 {
 	union {
 		const struct iovec *from;
 		struct iovec *to;
 	} u = {.from = v}; /* sendmsg reads only */
-	struct msghdr m = {.msg_iov = u.to, .msg_iovlen = (size_t)n};
-	ssize_t sent = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	m->msg_iov = u.to;
+	m->msg_iovlen = (size_t)n;
+	ssize_t sent = sendmsg(c->fd, m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent < 0 && errno == ETOOMANYREFS)
+		return ERR_BUSY;
 	if (sent < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
 		return ERR_CLOSED;
 	*ret_taken = sent < 0 ? 0 : (size_t)sent;
 	return ERR_OK;
+}
+
+static enum err us_write(struct transport_conn *c, const struct iovec *v, int n, size_t *ret_taken)
+{
+	struct msghdr m = {.msg_iov = NULL};
+	return send_pieces(c, &m, v, n, ret_taken);
+}
+
+/* Whoever reads the bytes without asking for the file never has it: the kernel closes it. */
+static enum err us_write_file(struct transport_conn *c, const struct iovec *v, int n, int fd,
+			      size_t *ret_taken)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {.room = {0}};
+	struct msghdr m = {.msg_control = control.room, .msg_controllen = sizeof(control.room)};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&m);
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &fd, sizeof(fd));
+	enum err e = send_pieces(c, &m, v, n, ret_taken);
+	/* Too many files are on their way to others: the bytes go without it. */
+	return e == ERR_BUSY ? us_write(c, v, n, ret_taken) : e;
 }
 
 static void us_want_write(struct transport_conn *c, bool on)
@@ -312,6 +341,7 @@ enum err unixsock_new(const struct unixsock_options *o, struct transport **ret_t
 		.failure_text = us_failure_text,
 		.unlisten = us_unlisten,
 		.write = us_write,
+		.write_file = us_write_file,
 		.want_write = us_want_write,
 		.pause = us_pause,
 		.close = conn_close,

@@ -19,6 +19,7 @@ struct bodyread;
 struct bodypiece {
 	struct bodydir *dir;
 	struct bodyread *read; /* NULL: to be opened */
+	int fd;		       /* of bodypiece_open; -1: none */
 	struct store_body row;
 	uint64_t offset; /* where the next piece begins */
 	size_t length;	 /* most that is wanted at once, <= BODYPIECE_MAX */
@@ -33,3 +34,5 @@ struct bodypiece *bodypiece_new(struct bodydir *dir, const struct store_body *ro
 void bodypiece_free(void *piece);
 /* The work of an offload: reads at offset. */
 int bodypiece_read(void *piece);
+/* Another one: opens the file itself, unchecked, into .fd. */
+int bodypiece_open(void *piece);
