@@ -57,6 +57,7 @@ static void keeper_answer(act_self *self, struct rig *r, uint64_t token, struct 
 			  const char *result)
 {
 	struct job_reply *reply = calloc(1, sizeof(*reply));
+	reply->fd = -1;
 	(void)r;
 	bytes_add_slice(&reply->body, bytes_slice(head));
 	bytes_add_str(&reply->body, result);

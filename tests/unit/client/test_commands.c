@@ -314,18 +314,18 @@ END_TEST
 
 START_TEST(stored_bodies_are_expanded_into_their_line)
 {
-	struct fakejob j = {.state = "succeeded", .body = "\"file\":\"b1\"", .big_body = 600000};
+	struct fakejob j = {.state = "succeeded", .body = "\"file\":\"b1\"", .big_body = 2500000};
 	struct spserver s;
 	spserver_start(&s, fakejob_script, &j);
 	struct ran r = RUN(s.address, "fetch", "http://h/");
 	ck_assert_int_eq(r.status, 0);
 	const char *body = strstr(r.out, "\"status\":200,\"body\":\"abcdef");
 	ck_assert_ptr_nonnull(body);
-	ck_assert_uint_eq(strlen(body), strlen("\"status\":200,\"body\":\"") + 600000 + 3);
+	ck_assert_uint_eq(strlen(body), strlen("\"status\":200,\"body\":\"") + 2500000 + 3);
 	ck_assert_int_eq(spserver_count(&s, "job.body"), 4);
 	free_ran(&r);
 	r = RUN(s.address, "body", "j1", "1");
-	ck_assert_uint_eq(strlen(r.out), 600000);
+	ck_assert_uint_eq(strlen(r.out), 2500000);
 	free_ran(&r);
 	spserver_stop(&s);
 }
