@@ -275,6 +275,8 @@ static int wait_ms(const struct follow *f)
 {
 	int64_t now = session_now_ms(), left = f->heard_ms + SILENCE_MAX_MS - now;
 	int draw = progress_wait_ms(&f->progress, now);
+	if (lines_are_ready(&f->lines))
+		return 0; /* the sink took what was in their way */
 	if (f->results_id == 0)
 		return draw;
 	left = left < 0 ? 0 : left;

@@ -22,6 +22,11 @@ size_t lines_pending(const struct lines *l)
 	return l->queue.n - l->queue_taken + sink_pending(l->sink);
 }
 
+bool lines_are_ready(const struct lines *l)
+{
+	return l->queue_taken < l->queue.n && sink_pending(l->sink) <= LINES_HIGH_BYTES;
+}
+
 /* Members that stand before the lines. */
 static enum err read_head(struct slice head, struct lines_head *h)
 {

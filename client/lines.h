@@ -51,3 +51,5 @@ enum err lines_take(struct lines *l, struct slice result, struct lines_head *ret
 enum status lines_work(struct lines *l);
 /* Bytes that wait here and in the sink. */
 size_t lines_pending(const struct lines *l);
+/* A line waits, and the sink has room for it: lines_work should be called again. */
+bool lines_are_ready(const struct lines *l);

@@ -31,6 +31,8 @@ struct stage {
 	} u;
 	unsigned char first[2]; /* of deflate: is it wrapped? */
 	uint8_t n_first;
+	uint8_t slack; /* of raw deflate: bytes that may follow, a checksum that belongs to a
+			  wrapper */
 };
 
 struct decode {
@@ -42,9 +44,10 @@ struct decode {
 
 /* ---- zlib ---- */
 
+/* Either wrapper: what is called gzip is at times deflate, and curl takes it. */
 static enum err open_gzip(struct stage *s)
 {
-	return inflateInit2(&s->u.z, 15 + 16) == Z_OK ? ERR_OK : ERR_NOMEM;
+	return inflateInit2(&s->u.z, 15 + 32) == Z_OK ? ERR_OK : ERR_NOMEM;
 }
 
 static enum err open_deflate(struct stage *s)
@@ -76,14 +79,12 @@ static enum err inflate_some(struct stage *s, struct slice *in, char *out, size_
 	return ERR_OK;
 }
 
-/* A further member begins with its magic number; anything else behind the first is ignored. */
+/* A further member begins with its magic number; anything else behind the first is none of it. */
 static enum err step_gzip(struct stage *s, struct slice *in, char *out, size_t cap, size_t *made)
 {
 	while (*made < cap) {
-		if (s->ended && in->n > 0 && (unsigned char)in->p[0] != 0x1f) {
-			in->p += in->n;
-			in->n = 0;
-		}
+		if (s->ended && in->n > 0 && (unsigned char)in->p[0] != 0x1f)
+			return ERR_CORRUPT;
 		if (s->ended && in->n == 0)
 			return ERR_OK;
 		if (s->ended && inflateReset(&s->u.z) != Z_OK)
@@ -113,6 +114,7 @@ static enum err begin_deflate(struct stage *s, struct slice *in)
 	if (inflateInit2(&s->u.z, wrapped ? 15 : -15) != Z_OK)
 		return ERR_NOMEM;
 	s->open = true;
+	s->slack = wrapped ? 0 : 4;
 	return ERR_OK;
 }
 
@@ -127,12 +129,16 @@ static enum err step_deflate(struct stage *s, struct slice *in, char *out, size_
 		if (e != ERR_OK)
 			return e;
 	}
-	if (s->ended) {
-		in->p += in->n;
-		in->n = 0;
-		return ERR_OK;
+	if (!s->ended) {
+		enum err e = inflate_some(s, in, out + *made, cap - *made, made);
+		if (e != ERR_OK || !s->ended)
+			return e;
 	}
-	return inflate_some(s, in, out + *made, cap - *made, made);
+	size_t skip = in->n < s->slack ? in->n : s->slack;
+	in->p += skip;
+	in->n -= skip;
+	s->slack -= (uint8_t)skip;
+	return in->n > 0 ? ERR_CORRUPT : ERR_OK;
 }
 
 /* ---- brotli ---- */
@@ -153,11 +159,8 @@ static enum err step_br(struct stage *s, struct slice *in, char *out, size_t cap
 	const uint8_t *next_in = (const uint8_t *)in->p;
 	uint8_t *next_out = (uint8_t *)out;
 	size_t avail_in = in->n, avail_out = cap;
-	if (s->ended) {
-		in->p += in->n;
-		in->n = 0;
-		return ERR_OK;
-	}
+	if (s->ended)
+		return in->n > 0 ? ERR_CORRUPT : ERR_OK;
 	BrotliDecoderResult r = BrotliDecoderDecompressStream(s->u.br, &avail_in, &next_in,
 							      &avail_out, &next_out, NULL);
 	in->p += in->n - avail_in;
@@ -191,10 +194,8 @@ static bool begins_frame(char c)
 
 static enum err step_zstd(struct stage *s, struct slice *in, char *out, size_t cap, size_t *made)
 {
-	if (s->ended && in->n > 0 && !begins_frame(in->p[0])) {
-		in->p += in->n;
-		in->n = 0;
-	}
+	if (s->ended && in->n > 0 && !begins_frame(in->p[0]))
+		return ERR_CORRUPT;
 	if (s->ended && in->n == 0)
 		return ERR_OK; /* asking for more would begin another frame */
 	while (*made < cap) {

@@ -1,18 +1,32 @@
 #include "edge/evhttp_call.h"
 
+#include "model/head_fields.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #define RATIO_FREE_BYTES (1u << 20) /* a coding may expand that far whatever the ratio */
 
-static bool join_codings(const struct head *h, struct bytes *out)
+static void add_coding(struct bytes *out, struct slice coding)
 {
+	if (out->n > 0)
+		bytes_add_byte(out, ',');
+	bytes_add_slice(out, coding);
+}
+
+/* In the order in which they were applied; those of the transfer are undone whatever is asked. */
+static bool join_codings(const struct head *h, bool decodes, struct bytes *out)
+{
+	for (size_t i = 0; i < h->n_fields && decodes; i++)
+		if (slice_eq_nocase(h->fields[i].name, SLICE_LIT("content-encoding")))
+			add_coding(out, h->fields[i].value);
 	for (size_t i = 0; i < h->n_fields; i++) {
-		if (!slice_eq_nocase(h->fields[i].name, SLICE_LIT("content-encoding")))
+		struct slice rest = h->fields[i].value, item;
+		if (!slice_eq_nocase(h->fields[i].name, SLICE_LIT("transfer-encoding")))
 			continue;
-		if (out->n > 0)
-			bytes_add_byte(out, ',');
-		bytes_add_slice(out, h->fields[i].value);
+		while (fields_next_item(&rest, &item))
+			if (fields_compress(item))
+				add_coding(out, item);
 	}
 	return out->err == ERR_OK;
 }
@@ -23,11 +37,10 @@ bool body_begin(struct xcall *call, const struct head *h)
 	enum err e = ERR_OK;
 	if (h->framing == FRAMING_NONE)
 		return true;
-	if (call->decodes) {
-		e = join_codings(h, &codings) ? ERR_OK : ERR_UNSUPPORTED;
-		if (e == ERR_OK && codings.n > 0)
-			e = decode_new(bytes_slice(&codings), &call->decode);
-	}
+	if (!join_codings(h, call->decodes, &codings))
+		e = ERR_UNSUPPORTED;
+	else if (codings.n > 0)
+		e = decode_new(bytes_slice(&codings), &call->decode);
 	if (e == ERR_UNSUPPORTED)
 		xcall_fail(call, KIND_BODY_DECODE, "body",
 			   "the content coding \"%.*s\" is not understood",
@@ -106,7 +119,7 @@ static bool take_plain(struct xcall *call, const char *p, size_t n, size_t *used
 static const char *decode_failure(enum err e)
 {
 	return e == ERR_NOMEM ? "memory ran out while the body was decoded"
-			      : "the content coding of the body is broken";
+			      : "the content coding of the body is broken, or bytes follow its end";
 }
 
 static bool take_coded(struct xcall *call, const char *p, size_t n, size_t *used)

@@ -115,6 +115,9 @@ static enum dechunk_state on_trailer(struct dechunk *d, char c)
 {
 	if (d->trailer.n >= d->max_trailer)
 		return bad(d, KIND_HEADERS_TOO_LARGE, "the trailer of the answer is too large");
+	bool after_return = d->trailer.n > 0 && d->trailer.p[d->trailer.n - 1] == '\r';
+	if (c == '\0' || (after_return && c != '\n'))
+		return malformed(d, "a control byte stands in the trailer of the answer");
 	if (bytes_add_byte(&d->trailer, c) != ERR_OK)
 		return bad(d, KIND_LOCAL_RESOURCE, "memory ran out");
 	return c == '\n' ? trailer_line_done(d) : DECHUNK_MORE;

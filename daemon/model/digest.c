@@ -59,6 +59,8 @@ static bool read_value(struct reading *r, struct bytes *out)
 
 static bool list_has(struct slice list, const char *word)
 {
+	if (list.n == 0)
+		return false;
 	struct reading r = {list.p, list.p + list.n};
 	while (r.at < r.end) {
 		skip(&r, " \t,");

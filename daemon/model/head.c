@@ -79,13 +79,13 @@ static const char *read_version(struct head *h, const char *p, const char *end)
 		return NULL;
 	p += 5;
 	char major = *p++;
-	char minor = '0';
+	char minor = '\0';
 	if (p < end && *p == '.') {
 		if (++p == end)
 			return NULL;
 		minor = *p++;
 	}
-	if (major == '2' && minor == '0') {
+	if (major == '2' && (minor == '0' || minor == '\0')) {
 		h->minor = 1;
 		h->ambiguous = true;
 		return p;
@@ -96,9 +96,22 @@ static const char *read_version(struct head *h, const char *p, const char *end)
 	return p;
 }
 
+/* Bare CRs are blanks (RFC 9112 section 2.2). */
+static void blank_returns(struct head *h, const char *from, const char *end)
+{
+	char *p = h->raw.p + (from - h->raw.p);
+	char *cr;
+	while (p < end && (cr = memchr(p, '\r', (size_t)(end - p))) != NULL) {
+		*cr = ' ';
+		h->ambiguous = true;
+		p = cr + 1;
+	}
+}
+
 /* RFC 9112 section 4. Blanks may be doubled and the reason may be missing, as curl has it. */
 static enum head_state read_status_line(struct head *h, const char *p, const char *end)
 {
+	blank_returns(h, p, end);
 	const char *q = read_version(h, p, end);
 	if (q == NULL || q == end || *q != ' ')
 		return malformed(h, "the answer does not begin with an HTTP/1 status line");
@@ -111,7 +124,7 @@ static enum head_state read_status_line(struct head *h, const char *p, const cha
 	q += 3;
 	while (q < end && *q == ' ')
 		q++;
-	while (end > q && (end[-1] == ' ' || end[-1] == '\r'))
+	while (end > q && end[-1] == ' ')
 		end--;
 	h->reason = (struct slice){q, (size_t)(end - q)};
 	return HEAD_MORE;
@@ -156,8 +169,26 @@ bool head_split_field(struct slice line, struct head_field *ret, bool *ret_odd)
 	return true;
 }
 
+/* Before the colon, and where the end of the body is said, a bare CR is read in too many ways. */
+static enum head_state field_returns(struct head *h, struct slice line)
+{
+	const char *end = line.p + line.n;
+	const char *cr = memchr(line.p, '\r', line.n), *colon = memchr(line.p, ':', line.n);
+	if (cr == NULL || colon == NULL)
+		return HEAD_MORE;
+	if (cr < colon)
+		return malformed(h, "a carriage return stands in a field name of the answer");
+	if (fields_frame_the_body(trim(line.p, colon)))
+		return malformed(h, "a carriage return stands in a length field of the answer");
+	blank_returns(h, cr, end);
+	return HEAD_MORE;
+}
+
 static enum head_state add_field(struct head *h, struct slice line)
 {
+	enum head_state s = field_returns(h, line);
+	if (s != HEAD_MORE)
+		return s;
 	if (h->used_fields + h->n_fields >= h->limits.fields)
 		return bad(h, KIND_HEADERS_TOO_LARGE, "the answer has too many header fields");
 	if (h->n_fields == h->cap_fields) {
@@ -181,39 +212,66 @@ static enum head_state add_field(struct head *h, struct slice line)
 	return HEAD_MORE;
 }
 
-/* Folded lines become blanks inside one line (RFC 9112 section 5.2); so do bare CRs (2.2). */
+static bool is_fold(const char *p, const char *end)
+{
+	return p < end && (*p == ' ' || *p == '\t');
+}
+
+/* Where a line ends that goes on in the next one. */
+static char *cut_before_fold(const char *line, char *end)
+{
+	if (end > line && end[-1] == '\r')
+		end--;
+	while (end > line && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	return end;
+}
+
+/* Folded lines become one, with one blank for each fold (RFC 9112 section 5.2), as curl has it. */
+static enum head_state join_lines(struct head *h, char *fields)
+{
+	const char *end = h->raw.p + h->raw.n, *from = fields;
+	char *to = fields, *line = fields;
+	while (from < end) {
+		const char *nl = memchr(from, '\n', (size_t)(end - from));
+		size_t n = (size_t)(nl - from);
+		memmove(to, from, n);
+		to += n;
+		from = nl + 1;
+		if (!is_fold(from, end)) {
+			*to++ = '\n';
+			line = to;
+			continue;
+		}
+		const char *colon = memchr(line, ':', (size_t)(to - line));
+		if (colon != NULL && fields_frame_the_body(trim(line, colon)))
+			return malformed(h, "a length field of the answer is folded");
+		to = cut_before_fold(line, to);
+		*to++ = ' ';
+		while (is_fold(from, end))
+			from++;
+	}
+	h->raw.n = (size_t)(to - h->raw.p);
+	return HEAD_MORE;
+}
+
 static enum head_state unfold(struct head *h)
 {
 	char *p = h->raw.p;
-	size_t n = h->raw.n;
-	char *first = memchr(p, '\n', n);
+	char *first = memchr(p, '\n', h->raw.n);
 	CHECK(first != NULL);
-	if (memchr(p, '\0', n) != NULL)
+	if (memchr(p, '\0', h->raw.n) != NULL)
 		return malformed(h, "a NUL byte stands in the head of the answer");
-	if (first[1] == ' ' || first[1] == '\t')
+	if (is_fold(first + 1, p + h->raw.n))
 		return malformed(h, "the first header line of the answer is a continuation");
-	char *line = p;
-	for (char *nl = first; nl != NULL; nl = memchr(nl + 1, '\n', (size_t)(p + n - nl - 1))) {
-		bool folds = nl + 1 < p + n && (nl[1] == ' ' || nl[1] == '\t');
-		if (!folds) {
-			line = nl + 1;
-			continue;
-		}
-		const char *colon = memchr(line, ':', (size_t)(nl - line));
-		if (colon != NULL && fields_frame_the_body(trim(line, colon)))
-			return malformed(h, "a length field of the answer is folded");
-		*nl = ' ';
-		if (nl[-1] == '\r')
-			nl[-1] = ' ';
-	}
-	for (char *cr = memchr(p, '\r', n); cr != NULL;
-	     cr = memchr(cr + 1, '\r', (size_t)(p + n - cr - 1))) {
-		if (cr[1] == '\n' || (cr[1] == '\r' && cr[2] == '\n'))
-			continue;
-		*cr = ' ';
-		h->ambiguous = true;
-	}
-	return HEAD_MORE;
+	return join_lines(h, first + 1);
+}
+
+static const char *before_line_end(const char *line, const char *nl)
+{
+	while (nl > line && nl[-1] == '\r')
+		nl--;
+	return nl;
 }
 
 /* The block is complete: h->raw ends with an empty line. */
@@ -224,14 +282,13 @@ static enum head_state read_block(struct head *h)
 		return s;
 	const char *p = h->raw.p, *end = p + h->raw.n;
 	const char *nl = memchr(p, '\n', (size_t)(end - p));
-	s = read_status_line(h, p, nl);
+	const char *stop = before_line_end(p, nl);
+	s = read_status_line(h, p, stop);
 	while (s == HEAD_MORE) {
 		p = nl + 1;
 		nl = memchr(p, '\n', (size_t)(end - p));
 		CHECK(nl != NULL);
-		const char *stop = nl;
-		if (stop > p && stop[-1] == '\r')
-			stop--;
+		stop = before_line_end(p, nl);
 		if (stop == p)
 			break;
 		s = add_field(h, (struct slice){p, (size_t)(stop - p)});
@@ -241,6 +298,7 @@ static enum head_state read_block(struct head *h)
 
 static enum head_state finish_block(struct head *h)
 {
+	size_t came = h->raw.n;
 	enum head_state s = read_block(h);
 	if (s != HEAD_MORE)
 		return s;
@@ -251,7 +309,7 @@ static enum head_state finish_block(struct head *h)
 	if (++h->n_interim > h->limits.interim)
 		return bad(h, KIND_HEADERS_TOO_LARGE, "the server sent too many 1xx answers");
 	h->interim_continue |= h->status == 100;
-	h->used += h->raw.n;
+	h->used += came;
 	h->used_fields += h->n_fields;
 	next_block(h);
 	return HEAD_MORE;
@@ -279,8 +337,9 @@ static enum head_state take(struct head *h, const char *p, size_t n, size_t *ret
 		return malformed(h, "the answer does not begin with an HTTP/1 status line");
 	if (nl == NULL)
 		return HEAD_MORE;
-	size_t len = h->raw.n - h->line - 1;
-	bool empty = len == 0 || (len == 1 && h->raw.p[h->line] == '\r');
+	const char *line = h->raw.p + h->line, *end = h->raw.p + h->raw.n - 1;
+	bool empty = before_line_end(line, end) == line;
+	h->ambiguous |= empty && end - line > 1;
 	bool first = h->line == 0;
 	h->line = h->raw.n;
 	return empty && !first ? finish_block(h) : HEAD_MORE;

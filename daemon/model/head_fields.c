@@ -40,7 +40,7 @@ static bool refuse(struct head *h, const char *why)
 
 enum length { LENGTH_OK, LENGTH_BAD, LENGTH_HUGE };
 
-#define LENGTH_MAX (1ULL << 53)
+#define LENGTH_MAX ((uint64_t)INT64_MAX)
 
 /* Digits only: "+5", "0x5" and "5 bytes" would be read differently by others. */
 static enum length parse_length(struct slice s, uint64_t *ret)
@@ -50,11 +50,12 @@ static enum length parse_length(struct slice s, uint64_t *ret)
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] < '0' || s.p[i] > '9')
 			return LENGTH_BAD;
-		huge |= v > LENGTH_MAX;
-		v = huge ? v : v * 10 + (uint64_t)(s.p[i] - '0');
+		uint64_t digit = (uint64_t)(s.p[i] - '0');
+		huge |= v > (LENGTH_MAX - digit) / 10;
+		v = huge ? v : v * 10 + digit;
 	}
 	*ret = v;
-	return s.n == 0 ? LENGTH_BAD : huge || v > LENGTH_MAX ? LENGTH_HUGE : LENGTH_OK;
+	return s.n == 0 ? LENGTH_BAD : huge ? LENGTH_HUGE : LENGTH_OK;
 }
 
 /* What the Content-Length fields say: nothing, one number, or a length beyond belief. */
@@ -66,7 +67,7 @@ struct said_length {
 static bool one_length(struct head *h, struct slice value, struct said_length *said)
 {
 	struct slice rest = value, item;
-	if (rest.n == 0)
+	if (rest.n == 0 || rest.p[0] == ',')
 		return refuse(h, "the Content-Length of the answer is empty");
 	while (fields_next_item(&rest, &item)) {
 		uint64_t v;
@@ -83,17 +84,35 @@ static bool one_length(struct head *h, struct slice value, struct said_length *s
 	return said->present ? true : refuse(h, "the Content-Length of the answer is empty");
 }
 
-/* How often "chunked" stands there; false for any other coding (RFC 9112 section 6.1). */
-static bool one_coding(struct head *h, struct slice value, unsigned *chunked)
+/* What the Transfer-Encoding fields say. */
+struct said_codings {
+	bool present, compresses;
+	unsigned chunked;
+};
+
+bool fields_compress(struct slice coding)
+{
+	return slice_eq_nocase(coding, SLICE_LIT("gzip")) ||
+	       slice_eq_nocase(coding, SLICE_LIT("x-gzip")) ||
+	       slice_eq_nocase(coding, SLICE_LIT("deflate"));
+}
+
+/* Codings that were not asked for are undone (as curl does); chunked is the last (RFC 9112
+ * section 6.1). */
+static bool one_coding(struct head *h, struct slice value, struct said_codings *said)
 {
 	struct slice rest = value, item;
+	said->present = true;
 	while (fields_next_item(&rest, &item)) {
+		bool compresses = fields_compress(item);
 		if (slice_eq_nocase(item, SLICE_LIT("chunked")))
-			++*chunked;
-		else if (slice_eq_nocase(item, SLICE_LIT("identity")) && *chunked == 0)
+			said->chunked++;
+		else if ((compresses && said->chunked == 0) ||
+			 slice_eq_nocase(item, SLICE_LIT("identity")))
 			h->ambiguous = true;
 		else
 			return refuse(h, "the answer has a transfer coding that is not understood");
+		said->compresses |= compresses;
 	}
 	return true;
 }
@@ -127,13 +146,14 @@ static void connection_says(struct head *h)
 		h->keep_alive_ms = keep_alive(f->value);
 }
 
-static void decide_framing(struct head *h, const struct said_length *said, unsigned chunked)
+static void decide_framing(struct head *h, const struct said_length *said,
+			   const struct said_codings *codings)
 {
 	if (h->to_head || h->status == 204 || h->status == 304)
 		h->framing = FRAMING_NONE;
-	else if (chunked > 0)
+	else if (codings->chunked > 0)
 		h->framing = FRAMING_CHUNKED;
-	else if (said->present && !said->huge)
+	else if (said->present && !said->huge && !codings->compresses)
 		h->framing = FRAMING_LENGTH;
 	else
 		h->framing = FRAMING_CLOSE;
@@ -142,28 +162,38 @@ static void decide_framing(struct head *h, const struct said_length *said, unsig
 		h->framing = FRAMING_NONE;
 }
 
+/* Where no body can come, its length only says what kind of server that is. */
+static bool forgive_length(struct head *h)
+{
+	if (h->status != 204 && h->status != 304)
+		return false;
+	h->kind = KIND_NONE;
+	h->why = NULL;
+	h->ambiguous = true;
+	return true;
+}
+
 bool fields_verdict(struct head *h)
 {
 	struct said_length said = {false, false, 0};
-	unsigned chunked = 0;
-	bool coded = false;
+	struct said_codings codings = {false, false, 0};
 	for (size_t i = 0; i < h->n_fields; i++) {
 		const struct head_field *f = &h->fields[i];
 		if (f->name.n == 14 && slice_eq_nocase(f->name, SLICE_LIT("content-length"))) {
-			if (!one_length(h, f->value, &said))
+			if (!one_length(h, f->value, &said) && !forgive_length(h))
 				return false;
 		} else if (f->name.n == 17 &&
 			   slice_eq_nocase(f->name, SLICE_LIT("transfer-encoding"))) {
-			coded = true;
-			if (!one_coding(h, f->value, &chunked))
+			if (!one_coding(h, f->value, &codings))
 				return false;
 		}
 	}
 	/* Transfer-Encoding wins (RFC 9112 section 6.3), and nobody else gets this connection. */
-	if (chunked > 1 || (coded && said.present) || (chunked > 0 && h->minor == 0))
+	if (codings.chunked > 1 || (codings.present && said.present) ||
+	    (codings.chunked > 0 && h->minor == 0))
 		h->ambiguous = true;
 	connection_says(h);
-	decide_framing(h, &said, chunked);
+	decide_framing(h, &said, &codings);
 	if (h->framing == FRAMING_CLOSE || h->ambiguous)
 		h->reusable = false;
 	return true;

@@ -1,6 +1,7 @@
 /*
  * head_fields -- what the fields of a response head mean for its body and its connection.
- * Belongs to head.c; nobody else needs it.
+ * Belongs to head.c and to those
+ * who undo what the fields say.
  */
 #pragma once
 
@@ -10,5 +11,7 @@
 bool fields_frame_the_body(struct slice name);
 /* The next comma-separated item of *rest, trimmed, empty ones skipped. False at the end. */
 bool fields_next_item(struct slice *rest, struct slice *ret_item);
+/* A transfer coding that changes the bytes: gzip, x-gzip, deflate. */
+bool fields_compress(struct slice coding);
 /* Sets framing, length, reusable, keep_alive_ms; false with kind and why if it is refused. */
 bool fields_verdict(struct head *h);

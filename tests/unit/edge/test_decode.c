@@ -110,10 +110,45 @@ START_TEST(each_coding_is_undone_in_any_pieces)
 	fill_plain();
 	make(codings[_i][1], &b, plain, PLAIN_N);
 	expect_plain(codings[_i][0], bytes_slice(&b));
-	/* What follows its end is not part of it. */
-	bytes_add_str(&b, "trailing garbage");
-	expect_plain(codings[_i][0], bytes_slice(&b));
 	bytes_fini(&b);
+}
+END_TEST
+
+/* As with curl: such a body is not what its server meant to send. */
+START_TEST(bytes_behind_the_end_of_a_coding_are_refused)
+{
+	static const char *const codings[][2] = {{"gzip", "gzip"},
+						 {"deflate", "deflate"},
+						 {"deflate", "raw"},
+						 {"br", "br"},
+						 {"zstd", "zstd"}};
+	static const size_t pieces[] = {1, 1000000};
+	struct bytes b = BYTES_LIMIT(1 << 20);
+	fill_plain();
+	make(codings[_i][1], &b, plain, PLAIN_N);
+	bytes_add_str(&b, "trailing garbage");
+	for (size_t p = 0; p < 2; p++) {
+		struct bytes out = BYTES_LIMIT(1 << 20);
+		ck_assert_int_eq(run(codings[_i][0], bytes_slice(&b), pieces[p], 4096, &out),
+				 ERR_CORRUPT);
+		ck_assert_uint_eq(out.n, PLAIN_N);
+		bytes_fini(&out);
+	}
+	bytes_fini(&b);
+}
+END_TEST
+
+START_TEST(a_checksum_behind_raw_deflate_and_zlib_named_gzip_are_taken)
+{
+	struct bytes raw = BYTES_LIMIT(1 << 20), zlib = BYTES_LIMIT(1 << 20);
+	fill_plain();
+	make("raw", &raw, plain, PLAIN_N);
+	bytes_add_str(&raw, "sums");
+	expect_plain("deflate", bytes_slice(&raw));
+	make("deflate", &zlib, plain, PLAIN_N);
+	expect_plain("gzip", bytes_slice(&zlib));
+	bytes_fini(&raw);
+	bytes_fini(&zlib);
 }
 END_TEST
 
@@ -199,6 +234,8 @@ int main(void)
 	TCase *tc = tcase_create("all");
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, each_coding_is_undone_in_any_pieces, 0, 7);
+	tcase_add_loop_test(tc, bytes_behind_the_end_of_a_coding_are_refused, 0, 5);
+	tcase_add_test(tc, a_checksum_behind_raw_deflate_and_zlib_named_gzip_are_taken);
 	tcase_add_test(tc, two_codings_are_undone_in_reverse_order);
 	tcase_add_test(tc, all_members_of_gzip_and_frames_of_zstd_count);
 	tcase_add_loop_test(tc, truncated_and_broken_codings_are_corrupt, 0, 4);

@@ -115,7 +115,12 @@ static const struct reply_row replies[] = {
 	 RAWD_KEEP},
 	{OK11 "Transfer-Encoding: xchunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", MALFORMED, NULL,
 	 RAWD_KEEP},
-	{OK11 "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", MALFORMED, NULL, RAWD_KEEP},
+	{OK11 "Transfer-Encoding: chunked, gzip\r\n\r\n5\r\nhello\r\n0\r\n\r\n", MALFORMED, NULL,
+	 RAWD_KEEP},
+	{OK11 "Transfer-Encoding: br, chunked\r\n\r\n0\r\n\r\n", MALFORMED, NULL, RAWD_KEEP},
+	{OK11 "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", GONE, "", RAWD_KEEP},
+	{OK11 "Transfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", DECODE, NULL,
+	 RAWD_KEEP},
 	{OK11 "Transfer-Encoding: identity\r\n" CL5 "\r\nhello", GONE, "hello", RAWD_KEEP},
 	{OK11 "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", MALFORMED, NULL, RAWD_KEEP},
 	/* more than was asked for: never kept */
@@ -220,6 +225,29 @@ START_TEST(head_has_no_body_whatever_its_fields_say)
 	xscene_expect(&s, "", true);
 	xscene_expect(&s, "", true);
 	ck_assert_uint_eq(rawd_connections(s.server), 1);
+	xscene_close(&s);
+}
+END_TEST
+
+#define HELLO_DEFLATED "\xcb\x48\xcd\xc9\xc9\x07\x00"
+
+/* Nobody asked for them; they are undone all the same, also where content codings are not. */
+START_TEST(compressing_transfer_codings_are_undone)
+{
+	struct xscene s;
+	xscene_open_way(&s, _i);
+	s.req.decode = false;
+	const struct slice chunked =
+		SLICE_LIT(OK11 "Transfer-Encoding: deflate, chunked\r\n\r\n7\r\n" HELLO_DEFLATED
+			       "\r\n0\r\n\r\n");
+	const struct slice alone =
+		SLICE_LIT(OK11 "Transfer-Encoding: deflate\r\n" CL5 "\r\n" HELLO_DEFLATED);
+	rawd_add(s.server, &(struct rawd_reply){.bytes = chunked, .piece = s.piece});
+	xscene_expect(&s, "hello", false);
+	rawd_add(s.server,
+		 &(struct rawd_reply){.bytes = alone, .piece = s.piece, .then = RAWD_CLOSE});
+	xscene_expect(&s, "hello", false);
+	ck_assert_uint_eq(rawd_connections(s.server), 2);
 	xscene_close(&s);
 }
 END_TEST
@@ -375,6 +403,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, every_reply_gets_its_verdict, 0, N_REPLIES * XSCENE_WAYS);
 	tcase_add_loop_test(tc, nul_bytes_in_a_head_are_refused, 0, XSCENE_WAYS);
 	tcase_add_loop_test(tc, head_has_no_body_whatever_its_fields_say, 0, XSCENE_WAYS);
+	tcase_add_loop_test(tc, compressing_transfer_codings_are_undone, 0, XSCENE_WAYS);
 	tcase_add_loop_test(tc, bytes_on_an_idle_connection_end_it, 0, XSCENE_WAYS);
 	tcase_add_loop_test(tc, bytes_that_came_unseen_are_not_the_next_answer, 0, XSCENE_WAYS);
 	tcase_add_loop_test(tc, idle_connection_that_closes_is_forgotten, 0, XSCENE_WAYS);

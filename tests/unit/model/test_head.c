@@ -22,9 +22,10 @@ static const struct row rows[] = {
 	{OK11 "Content-Length: 5\r\n\r\n", HEAD_DONE, 200, FRAMING_LENGTH, 5, true},
 	{OK11 "content-length:5 \t\r\n\r\n", HEAD_DONE, 200, FRAMING_LENGTH, 5, true},
 	{OK11 "Content-Length: 0\r\n\r\n", HEAD_DONE, 200, FRAMING_NONE, 0, true},
-	{OK11 "Content-Length: 9007199254740992\r\n\r\n", HEAD_DONE, 200, FRAMING_LENGTH,
-	 1ULL << 53, true},
-	{OK11 "Content-Length: 9007199254740993\r\n\r\n", HEAD_DONE, 200, FRAMING_CLOSE, 0, false},
+	{OK11 "Content-Length: 9223372036854775807\r\n\r\n", HEAD_DONE, 200, FRAMING_LENGTH,
+	 INT64_MAX, true},
+	{OK11 "Content-Length: 9223372036854775808\r\n\r\n", HEAD_DONE, 200, FRAMING_CLOSE, 0,
+	 false},
 	{OK11 "Content-Length: 18446744073709551621\r\n\r\n", HEAD_DONE, 200, FRAMING_CLOSE, 0,
 	 false},
 	{OK11 "Transfer-Encoding: Chunked\r\n\r\n", HEAD_DONE, 200, FRAMING_CHUNKED, 0, true},
@@ -45,7 +46,17 @@ static const struct row rows[] = {
 	{"HTTP/1.1 200 OK\r\n: x\r\n\r\n", HEAD_DONE, 200, FRAMING_CLOSE, 0, false},
 	{OK11 "a b: x\r\nContent-Length: 1\r\n\r\n", HEAD_DONE, 200, FRAMING_LENGTH, 1, false},
 	{OK11 "Transfer-Encoding: chunked\r\n , x\r\n\r\n", HEAD_BAD, 0, FRAMING_NONE, 0, false},
-	{OK11 "Content-Length: ,5,\r\n\r\n", HEAD_DONE, 200, FRAMING_LENGTH, 5, true},
+	{OK11 "Content-Length: 5,\r\n\r\n", HEAD_DONE, 200, FRAMING_LENGTH, 5, true},
+	{OK11 "Content-Length: ,5\r\n\r\n", HEAD_BAD, 0, FRAMING_NONE, 0, false},
+	{"HTTP/1 200 OK\r\n\r\n", HEAD_BAD, 0, FRAMING_NONE, 0, false},
+	{"HTTP/1.1 304 N\r\nContent-Length: x\r\n\r\n", HEAD_DONE, 304, FRAMING_NONE, 0, false},
+	{OK11 "Transfer-Encoding: chunked, identity\r\n\r\n", HEAD_DONE, 200, FRAMING_CHUNKED, 0,
+	 false},
+	{OK11 "Content-Length: 5\r\r\n\r\r\n", HEAD_DONE, 200, FRAMING_LENGTH, 5, false},
+	{OK11 "Content-Length: 5\r6\r\n\r\n", HEAD_BAD, 0, FRAMING_NONE, 0, false},
+	{OK11 "Transfer-Encoding: \rchunked\r\n\r\n", HEAD_BAD, 0, FRAMING_NONE, 0, false},
+	{OK11 "Fo\ro: x\r\n\r\n", HEAD_BAD, 0, FRAMING_NONE, 0, false},
+	{OK11 "\rFoo: x\r\n\r\n", HEAD_BAD, 0, FRAMING_NONE, 0, false},
 	{OK11 "Foo: bar", HEAD_MORE, 0, FRAMING_NONE, 0, false},
 };
 #define N_ROWS ((int)(sizeof(rows) / sizeof(*rows)))
@@ -92,7 +103,7 @@ START_TEST(fields_are_kept_as_they_came)
 	struct head h;
 	size_t used;
 	const char *text = "HTTP/1.1 299 Fine \xff then\r\nX-A:  one \r\nx-a: two\r\n"
-			   "Fold: a\r\n\t b\r\nKeep-Alive: max=9, timeout=7\r\n\r\nBODY";
+			   "Fold: a \r\n\t b\n \r\n c\r\nKeep-Alive: max=9, timeout=7\r\n\r\nBODY";
 	head_init(&h, (struct head_limits){65536, 256, 10}, false);
 	ck_assert_int_eq(head_feed(&h, text, strlen(text), &used), HEAD_DONE);
 	ck_assert_uint_eq(used, strlen(text) - 4);
@@ -100,9 +111,7 @@ START_TEST(fields_are_kept_as_they_came)
 	ck_assert_uint_eq(h.n_fields, 4);
 	ck_assert(slice_is(h.fields[0].name, "X-A") && slice_is(h.fields[0].value, "one"));
 	ck_assert(slice_is(h.fields[1].name, "x-a") && slice_is(h.fields[1].value, "two"));
-	struct slice fold = h.fields[2].value;
-	ck_assert(fold.p[0] == 'a' && fold.p[fold.n - 1] == 'b');
-	ck_assert(memchr(fold.p, '\n', fold.n) == NULL && memchr(fold.p, '\r', fold.n) == NULL);
+	ck_assert(slice_is(h.fields[2].value, "a b c"));
 	ck_assert_int_eq(h.keep_alive_ms, 7000);
 	ck_assert(head_has_token(&h, "X-a", "TWO") && !head_has_token(&h, "x-a", "three"));
 	head_fini(&h);
