@@ -10,6 +10,7 @@
 #include "model/cookies.h"
 #include "run/shard.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 bool job_park(act_self *self, struct link *list, struct job_call *call)
@@ -246,6 +247,9 @@ static int init(act_self *self, void *state, const void *arg)
 		.quiet_since_ns = act_now_ns(self),
 		.next_tag = 1,
 	};
+	snprintf(j->label, sizeof(j->label), "job %c%llu", j->is_volatile ? 'v' : 'j',
+		 (unsigned long long)j->number);
+	act_rename(self, j->label);
 	list_init(&j->early);
 	list_init(&j->polls);
 	list_init(&j->feeds);
@@ -299,6 +303,6 @@ static const act_class job_class = {
 
 act_id job_spawn(act_self *self, const struct job_args *args)
 {
-	struct act_opts opts = {.cap = 256};
+	struct act_opts opts = {.name = "job", .cap = 256};
 	return act_spawn(self, &job_class, args, &opts);
 }

@@ -22,6 +22,7 @@ struct job {
 	const struct job_peers *peers;
 	act_id self_id, keeper, store;
 	uint64_t number;
+	char label[32]; /* "job j7", its name among the actors */
 	bool is_volatile;
 	uint32_t uid;
 	bool is_attached, was_started;

@@ -1,4 +1,5 @@
 #include "actor/leaf_exec_state.h"
+#include "actor/leaf_own.h"
 #include "base/log.h"
 #include "job/results.h"
 #include "model/config.h"
@@ -32,6 +33,8 @@ void leaf_exec_fini(struct leaf_exec *frame)
 	if (runner != NULL)
 		runner->ops->abandon(runner, &x->call);
 	forget_attempt(x);
+	limit_abandon(x->ticket);
+	x->ticket = NULL;
 	bytes_fini(&x->texts);
 	bytes_fini(&x->input);
 	bytes_fini(&x->message);
@@ -43,8 +46,16 @@ void leaf_exec_fini(struct leaf_exec *frame)
 
 /* ---- a place among the programs ---- */
 
-static void give_back(act_self *self, struct exec *x)
+static void give_ticket_back(act_self *self, struct exec *x, enum limit_use use)
 {
+	const struct limit_outcome o = {.use = use, .retry_after_ms = -1};
+	limit_release(self, exec_job(x)->peers->limiter, x->ticket, &o);
+	x->ticket = NULL;
+}
+
+static void give_back(act_self *self, struct exec *x, enum limit_use use)
+{
+	give_ticket_back(self, x, use);
 	if (!x->has_place)
 		return;
 	act_sem_release(self, exec_job(x)->peers->programs, 1);
@@ -66,6 +77,48 @@ static void take_place(struct exec *x)
 	results_hold(x->leaf.task->env->results, 1);
 }
 
+/* What the job itself allows. */
+static struct limit_ticket *own_ticket(act_self *self, const struct exec *x)
+{
+	const struct job *j = exec_job(x);
+	struct limit_ask ask = {
+		.job = j->number * 2 + j->is_volatile,
+		.is_durable = !j->is_volatile,
+		.leaf = x->leaf.task->index,
+		.uid = j->uid,
+		.priority = (uint8_t)j->spec->priority,
+		.deadline_ns = act_deadline(self),
+		.attempt = 1,
+		.is_front = x->is_front,
+	};
+	leaf_own_limits(x->leaf.task, &ask);
+	return limit_ticket_new(&ask);
+}
+
+static void take_ticket(act_self *self, struct exec *x)
+{
+	const struct limit_refusal *no = limit_refused(x->m);
+	if (no != NULL)
+		exec_says(x, no->kind != KIND_NONE ? no->kind : KIND_LIMIT_WAIT, "%s", no->message);
+	else
+		x->ticket = limit_granted(x->m);
+	act_drop(self, x->m);
+	x->m = NULL;
+}
+
+/* The wait for a place was longer than the token lasts, or the job was paused meanwhile. */
+static bool must_ask_again(act_self *self, struct exec *x)
+{
+	bool is_paused = !act_event_is_set(x->leaf.task->env->go);
+	bool is_late = act_now_ns(self) > limit_ticket_use_before_ns(x->ticket);
+	if (is_paused)
+		give_back(self, x, LIMIT_UNUSED);
+	else if (is_late)
+		give_ticket_back(self, x, LIMIT_UNUSED);
+	x->is_front = is_paused || is_late;
+	return x->is_front;
+}
+
 /* A step: until a place is held and the job runs, or kind or is_cancelled say why not. */
 static int place_step(act_self *self, void *frame)
 {
@@ -73,20 +126,28 @@ static int place_step(act_self *self, void *frame)
 	struct task *t = x->leaf.task;
 	CO_BEGIN(&x->co2);
 	x->asked_ns = act_now_ns(self);
-	for (;;) {
+	do {
 		task_waits(t, TASK_WAITS_RESUME, act_now_ns(self), 0);
 		CO_AWAIT(&x->co2, x->rc, act_event_wait(self, t->env->go));
 		if (x->rc != ACT_OK)
 			break;
 		task_waits(t, TASK_WAITS_LIMIT, act_now_ns(self), 0);
+		CO_AWAIT(&x->co2, x->rc,
+			 limit_acquire(self, exec_job(x)->peers->limiter, own_ticket(self, x),
+				       &x->m));
+		if (x->rc != ACT_OK)
+			break;
+		take_ticket(self, x);
+		if (x->ticket == NULL)
+			break;
+		if (x->has_place)
+			continue;
+		task_waits(t, TASK_WAITS_PLACE, act_now_ns(self), 0);
 		CO_AWAIT(&x->co2, x->rc, act_sem_acquire(self, exec_job(x)->peers->programs, 1));
 		if (x->rc != ACT_OK)
 			break;
 		take_place(x);
-		if (act_event_is_set(t->env->go))
-			break;
-		give_back(self, x);
-	}
+	} while (must_ask_again(self, x));
 	x->attempt_waited_ns = act_now_ns(self) - x->asked_ns;
 	if (x->rc != ACT_OK)
 		await_failed(x, x->rc);
@@ -141,6 +202,7 @@ static void begin_attempt(act_self *self, struct exec *x)
 	x->attempt_ns = act_now_ns(self);
 	x->attempt_waited_ns = 0;
 	x->kind = KIND_NONE;
+	x->is_front = false;
 	bytes_clear(&x->message);
 }
 
@@ -177,7 +239,7 @@ static int attempt_step(act_self *self, void *frame)
 	CO_BEGIN(&x->co1);
 	x->co2 = (act_co){0};
 	CO_CALL(&x->co1, x->rc, place_step, x);
-	if (!x->has_place || !ask_runner(x))
+	if (!x->has_place || x->ticket == NULL || !ask_runner(x))
 		return ACT_OK;
 	task_waits(x->leaf.task, TASK_RUNS, act_now_ns(self), 0);
 	x->scope = act_scope_open(self, guard_ns(x));
@@ -224,7 +286,7 @@ int leaf_exec_step(act_self *self, void *frame)
 			CO_CALL(&x->co, x->rc, attempt_step, x);
 			if (!goes_on(self, x))
 				break;
-			give_back(self, x);
+			give_back(self, x, LIMIT_USED);
 			task_waits(t, TASK_WAITS_BACKOFF, act_now_ns(self), x->until_ns);
 			x->asked_ns = act_now_ns(self);
 			CO_AWAIT(&x->co, x->rc, act_sleep_until(self, x->until_ns));
@@ -236,6 +298,6 @@ int leaf_exec_step(act_self *self, void *frame)
 		}
 	exec_tell(self, x);
 	CO_CALL(&x->co, x->rc, results_wait, &x->wait);
-	give_back(self, x);
+	give_back(self, x, LIMIT_USED);
 	CO_END(&x->co);
 }

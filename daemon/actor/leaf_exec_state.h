@@ -5,6 +5,7 @@
 
 #include "actor/job_state.h"
 #include "actor/leaf_exec.h"
+#include "actor/limiter.h"
 #include "edge/runner.h"
 #include "job/line.h"
 #include "job/task.h"
@@ -26,6 +27,9 @@ struct exec {
 	uint32_t tries;
 	bool is_cancelled; /* the task is: it is told, not retried */
 	bool has_place;
+	struct limit_ticket *ticket; /* of the job's own limits, until the commit */
+	bool is_front;		     /* its token had lapsed: before the others of its job */
+	act_msg *m;
 	struct runner_call call;
 	struct act_op op; /* completed by the end of call */
 	bool has_ended;	  /* what follows says how */

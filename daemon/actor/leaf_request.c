@@ -3,6 +3,7 @@
  * call of one hop.
  */
 #include "actor/leaf_fetch_state.h"
+#include "actor/leaf_own.h"
 #include "model/credentials.h"
 #include "model/redirect.h"
 
@@ -135,24 +136,6 @@ static struct slice header_of(void *ctx, struct slice name)
 	return (struct slice){NULL, 0};
 }
 
-static void own_limits(const struct fetch *f, struct limit_ask *ask)
-{
-	const struct job_limits *l = &fetch_job(f)->spec->limits;
-	struct limit_own *job = &ask->own[ask->n_own++];
-	*job = (struct limit_own){.concurrency = (uint32_t)l->concurrency, .burst = 1};
-	if (l->has_rate) {
-		job->rate = (struct rate){.n = l->rate.n, .per_ns = l->rate.per_ms * NS_PER_MS};
-		job->burst = l->burst > 0 ? (uint32_t)l->burst : 1;
-	}
-	for (const struct task *t = f->leaf.task->up; t != NULL && ask->n_own < LIMIT_OWN_MAX;
-	     t = t->up)
-		if (t->node->verb == VERB_EACH)
-			ask->own[ask->n_own++] = (struct limit_own){
-				.scope = t->node->serial + 1,
-				.concurrency = (uint32_t)t->node->u.each.concurrency,
-				.burst = 1};
-}
-
 struct slice fetch_method(const struct fetch *f)
 {
 	if (f->to_get && !slice_is(f->spec->method, "HEAD"))
@@ -182,7 +165,7 @@ struct limit_ticket *fetch_ticket(act_self *self, struct fetch *f)
 		.attempt = f->attempt,
 		.is_front = f->is_front,
 	};
-	own_limits(f, &ask);
+	leaf_own_limits(f->leaf.task, &ask);
 	return limit_ticket_new(&ask);
 }
 

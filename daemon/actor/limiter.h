@@ -63,7 +63,7 @@ struct limit_ask {
 	uint64_t leaf;		   /* comes back in explain rows */
 	uint32_t uid;
 	uint8_t priority;			 /* 1 to 9 */
-	struct slice origin;			 /* url_origin */
+	struct slice origin;			 /* url_origin; empty: own limits alone count */
 	struct slice host, domain, path, method; /* domain may be empty: the host then */
 	uint16_t port;
 	/* Value of a request header, p == NULL: none. Called at once; may be NULL. */

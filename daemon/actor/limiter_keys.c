@@ -354,7 +354,7 @@ enum err limit_keys_resolve(struct limiter *l, struct limit_ticket *t)
 {
 	t->n_use = 0;
 	enum err e = add_own(l, t);
-	if (e == ERR_OK)
+	if (e == ERR_OK && t->origin.n > 0)
 		e = add_named(l, t);
 	if (e != ERR_OK)
 		limit_keys_drop(l, t);

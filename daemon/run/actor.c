@@ -297,6 +297,12 @@ int rt_actor_signals(act_shard *sh, struct actor *a, bool with_more)
 	return rc == ACT_OK && (a->sig & SIG_KILL) != 0 ? ACT_EKILLED : rc;
 }
 
+void act_rename(act_self *self, const char *name)
+{
+	CHECK(self->a->more != NULL);
+	self->a->more->name = name;
+}
+
 act_id act_whoami(const act_self *self)
 {
 	return self->id;

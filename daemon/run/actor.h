@@ -119,6 +119,9 @@ struct act_opts {
  * the limit of actors, or init failed. opts may be NULL. */
 act_id act_spawn(act_self *self, const act_class *cls, const void *arg,
 		 const struct act_opts *opts);
+/* Within its own init: what people see it named as, which lives as long as its state. Only of one
+ * that was spawned with a name. */
+void act_rename(act_self *self, const char *name);
 act_id act_whoami(const act_self *self);
 act_shard *act_myshard(const act_self *self);
 /* opts.user of the shard: the way to daemon state without statics. */

@@ -233,3 +233,38 @@ def programs_named_by_a_reload_can_run():
     d.configure(SH)
     assert muster(d, "reload").status == 0
     assert submit(d, sh("true")).status == 0
+
+
+@case
+def the_limits_of_a_job_count_programs_as_requests():
+    d = Daemon({"exec": dict(SH["exec"], concurrency=8)})
+    note = f"echo + >>{os.getcwd()}/log; sleep 0.15; echo - >>{os.getcwd()}/log"
+    r = submit(d, {"gather": [sh(note) for _ in range(6)]}, limits={"concurrency": 2})
+    assert r.status == 0, (r.status, r.err)
+    now = most = 0
+    for mark in open("log", encoding="ascii").read().split():
+        now += 1 if mark == "+" else -1
+        most = max(most, now)
+    assert most == 2, most
+    r = submit(d, {"gather": [sh("date +%s.%N") for _ in range(6)]}, limits={"rate": "10/s"})
+    began = sorted(float(x["value"]["stdout"]) for x in r.lines)
+    assert len(began) == 6 and began[-1] - began[0] > 0.4, began
+    assert all(began[i + 2] - began[i] > 0.1 for i in range(4)), began
+    waited = sorted(x["timing"]["wait_ms"] for x in r.lines)
+    assert waited[-1] >= 400, waited
+
+
+@case
+def a_program_that_waits_is_told_what_for():
+    d = Daemon({"exec": dict(SH["exec"], concurrency=1)})
+    with open("job.json", "w", encoding="utf-8") as f:
+        json.dump({"run": {"gather": [sh("sleep 20"), sh("sleep 20")]}}, f)
+    job = muster(d, "submit", "--detach", "job.json").out.strip()
+
+    def states():
+        with d.rpc() as rpc:
+            return sorted(t["state"] for t in rpc.call("job.explain", {"job": job})["tasks"] if t["verb"] == "exec")
+    wait_until("both told", lambda: states() == ["runs", "waits for a place among the programs"])
+    assert f"job {job}" in muster(d, "actors").out
+    assert muster(d, "cancel", job).status == 0
+    assert muster(d, "wait", job, "--wait", "5s").status == 4
