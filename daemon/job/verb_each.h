@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "job/bodytext.h"
 #include "job/children.h"
 #include "job/collect.h"
 #include "job/feed.h"
@@ -19,8 +20,7 @@ struct each_load {
 	int rc;
 	struct each_frame *e; /* in */
 	struct feed_load feed;
-	struct bodypiece *piece; /* under way */
-	act_msg *m;
+	struct bodytext_read body;
 };
 
 /* An item that runs again: what was kept of it. */
