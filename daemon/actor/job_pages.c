@@ -36,7 +36,7 @@ static struct store_query page_query(struct job_pages *p)
 				.after_path = bytes_slice(&p->j->page_path),
 				.after_n = p->after_n};
 	if (p->page == PAGE_FEED)
-		q.path = SLICE_LIT("feed");
+		q.path = FEED_CLIENT;
 	return q;
 }
 

@@ -85,6 +85,8 @@ static void authorization(struct fetch *f, struct bytes *out)
 		digest(f, out);
 	else if (s->auth != FETCH_AUTH_DIGEST && f->at.has_user)
 		basic(url_user(&f->at), url_pass(&f->at), out);
+	else if (fetch_is_page(f) && may_go && f->url.has_user)
+		basic(url_user(&f->url), url_pass(&f->url), out);
 }
 
 /* ---- digest ---- */

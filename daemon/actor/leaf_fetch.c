@@ -22,6 +22,7 @@ void leaf_fetch_fini(struct leaf_fetch *frame)
 	f->ticket = NULL;
 	fetch_spec_free(f->spec);
 	url_fini(&f->url);
+	url_fini(&f->page);
 	url_fini(&f->at);
 	host_done_free(f->done);
 	bytes_fini(&f->message);
@@ -60,12 +61,13 @@ static void begin_attempt(act_self *self, struct fetch *f)
 {
 	forget_answer(f);
 	url_fini(&f->at);
-	if (url_copy(&f->url, &f->at) != ERR_OK)
+	if (url_copy(fetch_is_page(f) ? &f->page : &f->url, &f->at) != ERR_OK)
 		fetch_says(f, KIND_MEMORY, "out of memory");
 	f->tries++;
 	f->attempt++;
 	f->hops = f->n_challenges = 0;
-	f->to_get = f->from_public = f->is_front = f->is_from_start = false;
+	f->to_get = fetch_is_page(f);
+	f->from_public = f->is_front = f->is_from_start = false;
 	f->is_fresh = false;
 	f->left_ns = f->spec->timeout_ms * NS_PER_MS;
 	f->attempt_ns = act_now_ns(self);

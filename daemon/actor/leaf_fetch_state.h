@@ -25,9 +25,10 @@ struct fetch {
 	int rc;
 	struct fetch_spec *spec; /* owned */
 	struct retry_policy policy;
-	struct url url;	  /* as asked, or of the mirror */
-	struct url at;	  /* of the present hop */
-	uint32_t mirror;  /* tried so far */
+	struct url url;	 /* as asked, or of the mirror */
+	struct url page; /* where to begin instead: a page that the first led to; text NULL: none */
+	struct url at;	 /* of the present hop */
+	uint32_t mirror; /* tried so far */
 	uint32_t attempt; /* counted ones */
 	uint32_t tries;	  /* all */
 	uint32_t refunds, hops;
@@ -75,6 +76,13 @@ struct own_fields {
 	} field[OWN_FIELDS];
 	uint32_t n;
 };
+
+/* A page that the first one led to is asked for as after a redirect: with GET, and with what was
+ * given for the first one's origin only if it is the same. */
+static inline bool fetch_is_page(const struct fetch *f)
+{
+	return f->page.text != NULL;
+}
 
 static inline struct job *fetch_job(const struct fetch *f)
 {

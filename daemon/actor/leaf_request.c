@@ -72,6 +72,7 @@ static bool parse_url(struct fetch *f)
 {
 	const char *why = "";
 	struct bytes text = BYTES_LIMIT(URL_MAX);
+	struct slice page = f->leaf.task->page_url;
 	enum err e;
 	if (f->spec->n_query > 0) {
 		add_query(f->spec, &text);
@@ -80,6 +81,8 @@ static bool parse_url(struct fetch *f)
 		e = url_parse(f->spec->url, &f->url, &why);
 	}
 	bytes_fini(&text);
+	if (e == ERR_OK && page.n > 0)
+		e = url_parse(page, &f->page, &why);
 	if (e != ERR_OK)
 		fetch_says(f, e == ERR_NOMEM ? KIND_MEMORY : KIND_URL_INVALID, "%s", why);
 	return e == ERR_OK;
@@ -108,21 +111,31 @@ bool fetch_prepare(struct fetch *f)
 	return true;
 }
 
+static void replace(struct url *u, struct url *by)
+{
+	url_fini(u);
+	*u = *by;
+	*by = (struct url){0};
+}
+
 bool fetch_next_mirror(struct fetch *f)
 {
-	struct url base = {0}, to = {0};
+	struct url base = {0}, to = {0}, page = {0};
 	const char *why;
 	bool ok = false;
 	while (!ok && f->mirror < f->spec->n_mirror) {
 		if (url_parse(f->spec->mirror[f->mirror++], &base, &why) == ERR_OK)
 			ok = url_rebase(&f->url, &base, &to) == ERR_OK;
+		if (ok && fetch_is_page(f))
+			ok = url_rebase(&f->page, &base, &page) == ERR_OK;
 		url_fini(&base);
 	}
-	if (!ok)
-		return false;
-	url_fini(&f->url);
-	f->url = to;
-	return true;
+	if (ok)
+		replace(&f->url, &to);
+	if (ok && fetch_is_page(f))
+		replace(&f->page, &page);
+	url_fini(&to);
+	return ok;
 }
 
 /* ---- the limits ---- */

@@ -128,7 +128,7 @@ bool fetch_retries(act_self *self, struct fetch *f)
 		.attempt = f->attempt,
 		.kind = f->kind,
 		.status = f->kind == KIND_STATUS ? f->done->status : 0,
-		.method = f->spec->method,
+		.method = fetch_is_page(f) ? SLICE_LIT("GET") : f->spec->method,
 		.was_sent = f->done == NULL || f->done->end.request_sent,
 		.has_idempotency_key = has_idempotency_key(f),
 	};
@@ -257,7 +257,7 @@ void fetch_tell(act_self *self, struct fetch *f)
 	struct result_record rec = {.size = -1};
 	char file[32];
 	set_outcome(self, f);
-	rec.url = f->spec != NULL ? f->spec->url : item_url(t);
+	rec.url = t->page_url.n > 0 ? t->page_url : f->spec != NULL ? f->spec->url : item_url(t);
 	set_response(f, &rec, header);
 	set_timing(f, &rec);
 	rec.phase = f->phase != NULL ? slice_of(f->phase) : (struct slice){NULL, 0};

@@ -87,7 +87,8 @@ struct store_feed {
 	struct slice path;
 	uint64_t first;
 	uint32_t n;
-	bool is_eof; /* nothing comes after these */
+	bool is_eof;   /* nothing comes after these */
+	bool is_inner; /* ADD: made by the job itself, which ends from the reserve: never FULL */
 	struct slice lines;
 };
 

@@ -147,7 +147,7 @@ static enum err check_feed(const struct check *c, enum err *ret_verdict)
 {
 	enum err e = check_part(c, c->op->feed.job, ret_verdict);
 
-	if (*ret_verdict == ERR_OK && c->s->disk.is_low)
+	if (*ret_verdict == ERR_OK && c->s->disk.is_low && !c->op->feed.is_inner)
 		*ret_verdict = ERR_FULL;
 	return e;
 }

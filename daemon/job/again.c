@@ -115,6 +115,14 @@ static void drop_fact(struct again *a, struct slice path, enum recall_fact n)
 			.job = a->env->number, .path = text_of(a, path), .n = n};
 }
 
+static void drop_tree(struct again *a, struct slice path)
+{
+	struct store_op *op = op_new(a, STORE_TREE_DROP);
+	if (op != NULL)
+		op->range =
+			(struct store_range_op){.job = a->env->number, .path = text_of(a, path)};
+}
+
 static void put_fact(struct again *a, struct slice path, enum recall_fact n, int64_t at,
 		     const char *data)
 {
@@ -217,6 +225,8 @@ static void plan_fact(void *ctx, struct slice path, enum recall_fact n, int64_t 
 		drop_fact(a, path, n);
 	else if ((n == RECALL_DUE || n == RECALL_SETTLED) && fate == REDO)
 		drop_fact(a, path, n);
+	else if (n == RECALL_PAGES && fate == REDO)
+		drop_tree(a, path);
 }
 
 /* ---- items ---- */

@@ -69,8 +69,8 @@ static void helper_ended(void *env)
 	jobenv_unref(env);
 }
 
-bool children_help(act_self *self, struct children *c, act_step step, const void *frame,
-		   size_t frame_size)
+int children_help(act_self *self, struct children *c, act_step step, const void *frame,
+		  size_t frame_size)
 {
 	struct act_task_opts opts = {
 		.name = "feeder",
@@ -80,7 +80,8 @@ bool children_help(act_self *self, struct children *c, act_step step, const void
 		.arg_dtor = helper_ended,
 		.tag = HELPER,
 	};
-	return act_group_go(self, c->group, step, frame_size, &opts) != ACT_ENOMEM;
+	int rc = act_group_go(self, c->group, step, frame_size, &opts);
+	return rc == ACT_OK || rc == ACT_ENOMEM ? rc : ACT_ECANCELED;
 }
 
 static void fold_failure(struct children *c, struct task *t)

@@ -46,9 +46,9 @@ bool children_open(act_self *self, struct children *c, struct task *owner,
  * children_next too, with OUTCOME_NONE. */
 void children_go(act_self *self, struct children *c, struct task *child);
 /* A task of the verb itself inside the group: it is cancelled with the children and never comes out
- * of children_next. False: no memory. */
-bool children_help(act_self *self, struct children *c, act_step step, const void *frame,
-		   size_t frame_size);
+ * of children_next. ACT_OK; ACT_ENOMEM; ACT_ECANCELED: it comes too late and never runs. */
+int children_help(act_self *self, struct children *c, act_step step, const void *frame,
+		  size_t frame_size);
 /* A step: the next finished child, in c->got, which is folded already. Runs those that may not
  * start any more and yet began in an earlier life: cancelled as they are. */
 int children_next(act_self *self, void *children);

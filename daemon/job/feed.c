@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FEED_PATH SLICE_LIT("feed")
-
 struct feed_chunk {
 	struct link link;
 	uint64_t first;
@@ -22,31 +20,19 @@ struct feed_chunk {
 
 struct feed {
 	struct jobenv *env;
+	struct slice path;	    /* owned */
 	struct link chunks;	    /* committed, by first */
-	struct feed_chunk *pending; /* handed to the store */
-	struct feed_chunk *wanted;  /* to be read back */
-	uint64_t next;		    /* committed items */
-	uint64_t taken;		    /* items below it have been taken */
-	uint64_t dropped;	    /* the store has forgotten those below */
+	struct feed_chunk *pending; /* the client's, handed to the store */
+	struct link put;	    /* a task's, in commits to come, by first */
+	uint64_t next_put;
+	struct feed_chunk *wanted; /* to be read back */
+	uint64_t next;		   /* committed items */
+	uint64_t taken;		   /* items below it have been taken */
+	uint64_t dropped;	   /* the store has forgotten those below */
 	size_t memory, unconsumed;
 	bool is_ended, pending_end, is_open;
-	act_event *more;
+	act_event *more, *hungry, *moved;
 };
-
-struct feed *feed_new(struct jobenv *env)
-{
-	struct feed *f = calloc(1, sizeof(*f));
-	if (f == NULL)
-		return NULL;
-	f->env = env;
-	list_init(&f->chunks);
-	f->more = act_event_new(env->shard);
-	if (f->more == NULL) {
-		free(f);
-		return NULL;
-	}
-	return f;
-}
 
 static void chunk_free(struct feed_chunk *c)
 {
@@ -57,15 +43,50 @@ static void chunk_free(struct feed_chunk *c)
 	free(c);
 }
 
+static void event_free(act_event *e)
+{
+	if (e != NULL)
+		act_event_free(e);
+}
+
 void feed_free(struct feed *f)
 {
 	if (f == NULL)
 		return;
 	while (!list_empty(&f->chunks))
 		chunk_free(LIST_ENTRY(f->chunks.next, struct feed_chunk, link));
+	while (!list_empty(&f->put))
+		chunk_free(LIST_ENTRY(f->put.next, struct feed_chunk, link));
 	chunk_free(f->pending);
-	act_event_free(f->more);
+	event_free(f->more);
+	event_free(f->hungry);
+	event_free(f->moved);
+	free((void *)(uintptr_t)f->path.p);
 	free(f);
+}
+
+struct feed *feed_new(struct jobenv *env, struct slice path)
+{
+	struct feed *f = calloc(1, sizeof(*f));
+	char *copy = malloc(path.n + 1);
+	if (f == NULL || copy == NULL) {
+		free(f);
+		free(copy);
+		return NULL;
+	}
+	memcpy(copy, path.p, path.n);
+	f->env = env;
+	f->path = (struct slice){copy, path.n};
+	list_init(&f->chunks);
+	list_init(&f->put);
+	f->more = act_event_new(env->shard);
+	f->hungry = act_event_new(env->shard);
+	f->moved = act_event_new(env->shard);
+	if (f->more == NULL || f->hungry == NULL || f->moved == NULL) {
+		feed_free(f);
+		return NULL;
+	}
+	return f;
 }
 
 /* ---- in ---- */
@@ -108,7 +129,7 @@ static struct store_batch *feed_batch(const struct feed *f, struct feed_chunk *c
 		return NULL;
 	}
 	op->feed = (struct store_feed){.job = f->env->number,
-				       .path = FEED_PATH,
+				       .path = FEED_CLIENT,
 				       .first = c->first,
 				       .n = c->n,
 				       .is_eof = is_end};
@@ -173,15 +194,9 @@ static void forget_text(struct feed *f, struct feed_chunk *c)
 	f->memory -= c->n_bytes;
 }
 
-void feed_committed(struct feed *f, bool is_ok)
+/* Committed: it may be taken. */
+static void add_chunk(struct feed *f, struct feed_chunk *c)
 {
-	struct feed_chunk *c = f->pending;
-	f->pending = NULL;
-	if (!is_ok) {
-		chunk_free(c);
-		return;
-	}
-	f->is_ended = f->pending_end;
 	f->next += c->n;
 	if (f->is_open)
 		f->env->n_expected += c->n;
@@ -193,6 +208,85 @@ void feed_committed(struct feed *f, bool is_ok)
 	act_event_set(f->more);
 }
 
+void feed_committed(struct feed *f, bool is_ok)
+{
+	struct feed_chunk *c = f->pending;
+	f->pending = NULL;
+	if (!is_ok) {
+		chunk_free(c);
+		return;
+	}
+	f->is_ended = f->pending_end;
+	add_chunk(f, c);
+}
+
+/* ---- from a task ---- */
+
+enum err feed_put(struct feed *f, struct bytes *lines, uint32_t n, uint64_t *ret_next)
+{
+	struct results *r = f->env->results;
+	struct feed_chunk *c = calloc(1, sizeof(*c));
+	struct store_op *op = c != NULL ? results_op(r, STORE_FEED_ADD) : NULL;
+	if (op == NULL) {
+		free(c);
+		return ERR_NOMEM;
+	}
+	list_init(&c->link);
+	c->first = f->next_put;
+	c->n = n;
+	op->feed = (struct store_feed){.job = f->env->number,
+				       .path = results_text(r, f->path),
+				       .first = c->first,
+				       .n = n,
+				       .is_inner = true,
+				       .lines = results_text(r, bytes_slice(lines))};
+	c->text = bytes_steal(lines, &c->n_bytes);
+	if (op->feed.lines.p == NULL || op->feed.path.p == NULL || c->text == NULL) {
+		*op = (struct store_op){.kind = STORE_FEED_DROP,
+					.range = {.job = f->env->number, .path = SLICE_LIT("")}};
+		chunk_free(c);
+		return ERR_NOMEM;
+	}
+	list_push_back(&f->put, &c->link);
+	*ret_next = f->next_put += n;
+	return ERR_OK;
+}
+
+void feed_settle(struct feed *f, uint64_t next)
+{
+	struct link *l;
+	while ((l = list_first(&f->put)) != NULL) {
+		struct feed_chunk *c = LIST_ENTRY(l, struct feed_chunk, link);
+		if (c->first + c->n > next)
+			break;
+		list_remove(l);
+		add_chunk(f, c);
+		act_event_clear(f->hungry);
+	}
+}
+
+void feed_end(struct feed *f)
+{
+	f->is_ended = true;
+	act_event_set(f->more);
+}
+
+act_event *feed_wanted(struct feed *f)
+{
+	return f->hungry;
+}
+
+bool feed_is_taken(const struct feed *f, uint64_t index)
+{
+	return f->taken > index;
+}
+
+int feed_await_taken(act_self *self, struct feed *f)
+{
+	act_event_clear(f->moved);
+	return act_event_wait(self, f->moved);
+}
+
 enum err feed_resume(struct feed *f, uint64_t first, uint32_t n, size_t n_bytes, bool is_eof)
 {
 	struct feed_chunk *c = calloc(1, sizeof(*c));
@@ -200,17 +294,11 @@ enum err feed_resume(struct feed *f, uint64_t first, uint32_t n, size_t n_bytes,
 		return ERR_NOMEM;
 	*c = (struct feed_chunk){.first = first, .n = n, .n_bytes = n_bytes};
 	list_push_back(&f->chunks, &c->link);
-	f->next = first + n;
+	f->next = f->next_put = first + n;
 	f->unconsumed += n_bytes;
 	f->is_ended = is_eof;
 	act_event_set(f->more);
 	return ERR_OK;
-}
-
-void feed_end(struct feed *f)
-{
-	f->is_ended = true;
-	act_event_set(f->more);
 }
 
 /* ---- out ---- */
@@ -236,8 +324,8 @@ void feed_watermark(struct feed *f, uint64_t done_below)
 	}
 	struct store_op *op = drop > 0 ? results_op(f->env->results, STORE_FEED_DROP) : NULL;
 	if (op != NULL)
-		op->range = (struct store_range_op){
-			.job = f->env->number, .path = FEED_PATH, .n = drop};
+		op->range =
+			(struct store_range_op){.job = f->env->number, .path = f->path, .n = drop};
 }
 
 uint64_t feed_unconsumed(const struct feed *f)
@@ -291,6 +379,8 @@ enum feed_got feed_take(struct feed *f, uint64_t index, struct slice *ret_line)
 	struct feed_chunk *c = holding(f, index);
 	if (c == NULL) {
 		act_event_clear(f->more);
+		if (!f->is_ended)
+			act_event_set(f->hungry);
 		return f->is_ended ? FEED_END : FEED_EMPTY;
 	}
 	if (c->text == NULL) {
@@ -303,7 +393,10 @@ enum feed_got feed_take(struct feed *f, uint64_t index, struct slice *ret_line)
 		*ret_line = next_line(c);
 		f->unconsumed -= ret_line->n + 1;
 	}
-	f->taken = index + 1;
+	if (f->taken <= index) {
+		f->taken = index + 1;
+		act_event_set(f->moved);
+	}
 	return FEED_ITEM;
 }
 
@@ -332,7 +425,7 @@ int feed_load(act_self *self, void *frame)
 	CO_BEGIN(&l->co);
 	struct store_query q = {.kind = STORE_Q_FEED,
 				.job = l->f->env->number,
-				.path = FEED_PATH,
+				.path = l->f->path,
 				.after = l->f->wanted->first,
 				.max_rows = 1};
 	CO_AWAIT(&l->co, l->rc, port->read(self, port->ctx, &q, &l->m));
@@ -346,4 +439,39 @@ int feed_load(act_self *self, void *frame)
 			return l->rc;
 	}
 	CO_END(&l->co);
+}
+
+static int ask_chunks(act_self *self, struct feed_recall *r)
+{
+	struct leaf_port *port = &r->f->env->port;
+	struct store_query q = {.kind = STORE_Q_FEED,
+				.job = r->f->env->number,
+				.path = r->f->path,
+				.after = r->f->next};
+	return port->read(self, port->ctx, &q, &r->m);
+}
+
+static void take_chunks(struct feed_recall *r)
+{
+	const struct store_rows *rows = r->f->env->port.rows(r->m);
+	r->more = rows != NULL && rows->more && rows->n > 0;
+	for (uint32_t i = 0; rows != NULL && i < rows->n; i++) {
+		const struct store_feed *c = &rows->row[i].feed;
+		if (c->n > 0)
+			feed_resume(r->f, c->first, c->n, c->lines.n, c->is_eof);
+	}
+}
+
+int feed_recall(act_self *self, void *frame)
+{
+	struct feed_recall *r = frame;
+	CO_BEGIN(&r->co);
+	do {
+		CO_AWAIT(&r->co, r->rc, ask_chunks(self, r));
+		if (r->rc != ACT_OK)
+			return r->rc;
+		take_chunks(r);
+		act_drop(self, r->m);
+	} while (r->more);
+	CO_END(&r->co);
 }

@@ -1,5 +1,6 @@
 /*
- * feed -- the items a client feeds to its job: committed before they are used, one each reads them.
+ * feed -- items that somebody hands to an each: the client of the job, or a task of it. They are
+ * committed before they are used; one each reads them.
  *
  * Items are lines of JSON. Chunks stay in memory while FEED_MEMORY allows; others are read back
  * from the store when their turn comes. A chunk leaves the store when every item in it is done and
@@ -15,8 +16,14 @@
 
 struct feed;
 
-struct feed *feed_new(struct jobenv *env);
+#define FEED_CLIENT SLICE_LIT("feed")
+
+/* path: under which the store has it; FEED_CLIENT, or the path of the task that makes the items,
+ * which is copied. NULL: no memory. */
+struct feed *feed_new(struct jobenv *env, struct slice path);
 void feed_free(struct feed *f);
+
+/* ---- from the client: one batch at a time ---- */
 
 /*
  * Items from offset on: a JSON array that jsonscan has checked. Makes the batch to commit, NULL in
@@ -27,11 +34,26 @@ enum err feed_add(struct feed *f, uint64_t offset, struct slice items, bool is_e
 		  struct store_batch **ret_batch, uint64_t *ret_next);
 /* What feed_add made is committed (or refused, and then forgotten): in order. */
 void feed_committed(struct feed *f, bool is_ok);
-/* After a restart: what the store holds. */
+
+/* ---- from a task of the job: with the commit that is being filled ---- */
+
+/* n items, each ended by '\n'; takes the text of *lines. *ret_next is the index behind them.
+ * Errors: NOMEM: nothing was put. */
+enum err feed_put(struct feed *f, struct bytes *lines, uint32_t n, uint64_t *ret_next);
+/* Items below are committed: they may be taken. */
+void feed_settle(struct feed *f, uint64_t next);
+/* Nothing comes any more; what is there is still taken. */
+void feed_end(struct feed *f);
+/* Set while the each has nothing left to take. */
+act_event *feed_wanted(struct feed *f);
+bool feed_is_taken(const struct feed *f, uint64_t index);
+/* Await, until something more is taken. */
+int feed_await_taken(act_self *self, struct feed *f);
+
+/* ---- after a restart: what the store holds ---- */
+
 enum err feed_resume(struct feed *f, uint64_t first, uint32_t n, size_t n_bytes, bool is_eof);
 
-/* Nothing more will be fed. */
-void feed_end(struct feed *f);
 /* The each that reads begins; how many items there are so far. Later ones count as expected. */
 uint64_t feed_open(struct feed *f);
 /* The each that reads says where it stands: items below are done. */
@@ -55,3 +77,13 @@ struct feed_load {
 };
 /* A step: reads the chunk that is wanted back from the store. */
 int feed_load(act_self *self, void *frame);
+
+struct feed_recall {
+	act_co co;
+	int rc;
+	struct feed *f; /* in */
+	act_msg *m;
+	bool more;
+};
+/* A step: resumes it from the store. */
+int feed_recall(act_self *self, void *frame);

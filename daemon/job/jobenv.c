@@ -19,7 +19,7 @@ static bool build(struct jobenv *env, const struct jobenv_opts *o)
 	env->results = results_new(&r);
 	env->recall = recall_new(env);
 	if (o->spec->has_feed)
-		env->feed = feed_new(env);
+		env->feed = feed_new(env, FEED_CLIENT);
 	return env->pool != NULL && env->go != NULL && env->results != NULL &&
 	       env->recall != NULL && (env->feed != NULL || !o->spec->has_feed);
 }

@@ -396,7 +396,8 @@ void node_piece(const struct node *n, char ret[NODE_PIECE_MAX])
 		[PLACE_ROOT] = {"0", false},	 [PLACE_CHILD] = {".", true},
 		[PLACE_EACH] = {"", false},	 [PLACE_CATCH] = {".c", true},
 		[PLACE_FINALLY] = {".f", false}, [PLACE_SOURCE] = {".s", false},
-		[PLACE_ENTER] = {".w", true},	 [PLACE_EXIT] = {".x", true},
+		[PLACE_PAGE] = {".s", false},	 [PLACE_ENTER] = {".w", true},
+		[PLACE_EXIT] = {".x", true},
 	};
 	if (form[n->place].has_index)
 		snprintf(ret, NODE_PIECE_MAX, "%s%u", form[n->place].text, n->index);

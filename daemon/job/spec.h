@@ -73,7 +73,7 @@ enum source_kind {
 	SOURCE_FILE,	/* .path */
 	SOURCE_FEED,	/* at most one in a job */
 	SOURCE_QUEUE,	/* .name */
-	SOURCE_PAGES,	/* .pages */
+	SOURCE_PAGES,	/* .task is the first, .pages */
 	SOURCE_JSON,	/* .task, .items */
 	SOURCE_LINES,	/* .task */
 	SOURCE_BETWEEN, /* .task, .open, .close */
@@ -91,11 +91,10 @@ struct source {
 	struct spec_range range;
 	struct slice path; /* SOURCE_FILE: an absolute path */
 	const struct tmpl *name;
-	const struct node *task; /* its path piece is ".s" */
+	const struct node *task; /* its path piece is ".s"; of pages ".s.<number of the page>" */
 	struct slice items;	 /* a JSON pointer; "" is the whole */
 	struct slice open, close;
 	struct {
-		struct fetch_tmpl first;
 		bool by_link;	   /* the Link header's rel=next, else .next */
 		struct slice next; /* a pointer to the URL of the next page */
 		struct slice items;
@@ -170,6 +169,7 @@ enum node_place {
 	PLACE_CATCH,   /* ".c0" */
 	PLACE_FINALLY, /* ".f" */
 	PLACE_SOURCE,  /* ".s" */
+	PLACE_PAGE,    /* ".s.<number of the page>" */
 	PLACE_ENTER,   /* ".w0" */
 	PLACE_EXIT,    /* ".x0" */
 };
@@ -224,7 +224,8 @@ struct node {
 	} u;
 };
 
-/* The last piece of a node's path with its dot: ".3", ".c0", ".f"; root "0"; PLACE_EACH "". */
+/* The last piece of a node's path with its dot: ".3", ".c0", ".f"; root "0"; PLACE_EACH "",
+ * PLACE_PAGE ".s". */
 #define NODE_PIECE_MAX 16
 void node_piece(const struct node *n, char ret[NODE_PIECE_MAX]);
 

@@ -98,6 +98,10 @@ struct spec_spot {
 enum err spec_read_task(struct spec_build *b, const json_t *v, const struct fields_at *at,
 			struct spec_spot spot, struct node **ret);
 
+/* A fetch by its payload alone. */
+enum err spec_read_fetch_task(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			      struct spec_spot spot, struct node **ret);
+
 /* The members of a task's object, as they were written. */
 struct task_draft {
 	const json_t *verb[VERB_COUNT];

@@ -267,8 +267,12 @@ static enum err read_pages(const struct reading *r)
 		e = spec_read_pointer(r->b, d.next, &next_at, &r->s->pages.next);
 	if (e == ERR_OK)
 		e = spec_read_pointer(r->b, d.items, &items_at, &r->s->pages.items);
-	if (e == ERR_OK)
-		e = spec_read_fetch(r->b, d.first, &first_at, &r->s->pages.first);
+	if (e != ERR_OK)
+		return e;
+	const struct spec_spot spot = {PLACE_PAGE, 0, r->n};
+	struct node *first = NULL;
+	e = spec_read_fetch_task(r->b, d.first, &first_at, spot, &first);
+	r->s->task = first;
 	return e;
 }
 

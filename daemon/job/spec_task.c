@@ -198,3 +198,21 @@ enum err spec_read_task(struct spec_build *b, const json_t *v, const struct fiel
 	*ret = n;
 	return ERR_OK;
 }
+
+enum err spec_read_fetch_task(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			      struct spec_spot spot, struct node **ret)
+{
+	struct node *n = NULL;
+	b->depth++;
+	enum err e = new_node(b, at, spot, &n);
+	b->depth--;
+	if (e == ERR_OK)
+		e = spec_read_fetch(b, v, at, &n->u.fetch);
+	if (e != ERR_OK)
+		return e;
+	n->verb = VERB_FETCH;
+	n->retry = &b->w->s.retry_defaults;
+	b->w->s.verbs |= UINT32_C(1) << VERB_FETCH;
+	*ret = n;
+	return ERR_OK;
+}

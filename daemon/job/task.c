@@ -55,7 +55,7 @@ static bool wants_value(const struct node *node, const struct task *up)
 {
 	if (node->is_read)
 		return true;
-	if (node->place == PLACE_SOURCE)
+	if (node->place == PLACE_SOURCE || node->place == PLACE_PAGE)
 		return node->parent->u.each.in.kind != SOURCE_EMITS;
 	if (node->place == PLACE_ENTER)
 		return node->parent->with[node->index].as.n > 0;
@@ -68,7 +68,7 @@ static bool wants_value(const struct node *node, const struct task *up)
 
 static bool wants_text(const struct node *node, const struct task *up)
 {
-	if (node->place == PLACE_SOURCE)
+	if (node->place == PLACE_SOURCE || node->place == PLACE_PAGE)
 		return node->parent->u.each.in.kind != SOURCE_EMITS;
 	return up != NULL && up->wants_text && passes_on(node, up);
 }
@@ -141,7 +141,11 @@ enum err task_path(const struct task *t, struct bytes *out)
 		return bytes_add_u64(out, t->index);
 	}
 	node_piece(t->node, piece);
-	return bytes_add_str(out, piece);
+	bytes_add_str(out, piece);
+	if (t->node->place != PLACE_PAGE)
+		return out->err;
+	bytes_add_byte(out, '.');
+	return bytes_add_u64(out, t->index);
 }
 
 struct slice task_path_in(const struct task *t, char buf[TASK_PATH_MAX])
@@ -159,6 +163,9 @@ struct slice task_path_in(const struct task *t, char buf[TASK_PATH_MAX])
 		} else {
 			node_piece(chain[n]->node, piece);
 			w = snprintf(buf + at, TASK_PATH_MAX - at, "%s", piece);
+			if (chain[n]->node->place == PLACE_PAGE)
+				w = snprintf(buf + at, TASK_PATH_MAX - at, "%s.%llu", piece,
+					     (unsigned long long)chain[n]->index);
 		}
 		at += (size_t)w;
 	}

@@ -47,8 +47,10 @@ struct task {
 	struct jobenv *env;
 	const struct node *node;
 	struct task *up; /* the evaluation it belongs to; NULL: root */
-	uint64_t index;	 /* of its item, below an each */
+	uint64_t index;	 /* of its item, below an each; of a page */
 	const struct names *names;
+	struct slice
+		page_url;  /* of a page: asked for instead of the first; borrowed; n 0: the first */
 	struct names item; /* its own binding, below an each */
 	char *raw;	   /* malloc'd text of the item, or NULL */
 	struct outcome out;

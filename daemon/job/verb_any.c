@@ -122,7 +122,7 @@ static bool begin(act_self *self, struct any_frame *f, struct task *t)
 		return false;
 	if (act_is_cancelled(self))
 		start_begun(self, &s);
-	else if (!children_help(self, &f->c, starter_step, &s, sizeof(s)))
+	else if (children_help(self, &f->c, starter_step, &s, sizeof(s)) == ACT_ENOMEM)
 		children_cancel(self, &f->c, ACT_WHY_CANCEL);
 	return true;
 }

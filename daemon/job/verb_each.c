@@ -138,6 +138,22 @@ static void item_ended(struct each_frame *e, struct task *item)
 		e->ops->done_below(e, cursor_watermark(&e->cursor.cursor));
 }
 
+/* ---- what makes the items ---- */
+
+struct each_producer {
+	act_co co;
+	int rc;
+	struct each_frame *e;
+};
+
+static int produce_step(act_self *self, void *frame)
+{
+	struct each_producer *p = frame;
+	CO_BEGIN(&p->co);
+	CO_CALL(&p->co, p->rc, p->e->ops->produce, p->e->src);
+	CO_END(&p->co);
+}
+
 /* ---- end ---- */
 
 static bool too_few(const struct each_frame *e)
@@ -194,6 +210,29 @@ static void each_ends(act_self *self, struct each_frame *e, struct task *t)
 		task_ok(t, collect_take(&e->values));
 }
 
+static int start_producer(act_self *self, struct each_frame *e)
+{
+	struct each_producer p = {.e = e};
+	if (e->ops->produce == NULL)
+		return ACT_OK;
+	return children_help(self, &e->c, produce_step, &p, sizeof(p));
+}
+
+/* The producer comes too late to start, yet it began in an earlier life: it is gone through as it
+ * is, cancelled, so that its `finally` runs. */
+static bool produces_late(const struct each_frame *e)
+{
+	char path[TASK_PATH_MAX];
+	const struct recall *recall = e->t->env->recall;
+	return e->produces == ACT_ECANCELED && !recall_is_empty(recall) &&
+	       recall_was_begun(recall, each_source_path(e, path));
+}
+
+static bool was_recalled(const struct each_frame *e)
+{
+	return e->ops->recall == NULL || recall_is_empty(e->t->env->recall);
+}
+
 int verb_each_step(act_self *self, void *task)
 {
 	struct task *t = task;
@@ -211,11 +250,25 @@ int verb_each_step(act_self *self, void *task)
 		if (!each_source_ended(e, t))
 			return ACT_OK;
 	}
+	if (e->ops->make != NULL && !e->ops->make(e))
+		return ACT_OK;
+	if (!was_recalled(e)) {
+		e->load = (struct each_load){.e = e};
+		e->shield = act_scope_shield(self, 3600 * NS_PER_S);
+		CO_CALL(&e->co, e->rc, e->ops->recall, &e->load);
+		if (e->shield != NULL)
+			act_scope_close(self, e->shield, ACT_OK, NULL);
+	}
 	if (!begin(self, e, t))
 		return ACT_OK;
 	task_waits(t, TASK_WAITS_CHILDREN, act_now_ns(self), 0);
 	if (!each_feeder_start(self, e))
 		task_fail(t, KIND_MEMORY, "no memory for a task");
+	e->produces = start_producer(self, e);
+	if (e->produces == ACT_ENOMEM)
+		task_fail(t, KIND_MEMORY, "no memory for a task");
+	if (produces_late(e))
+		CO_CALL(&e->co, e->rc, e->ops->produce, e->src);
 	for (;;) {
 		CO_CALL(&e->co, e->rc, children_next, &e->c);
 		if (e->c.got != NULL) {

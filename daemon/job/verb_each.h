@@ -21,6 +21,7 @@ struct each_load {
 	struct each_frame *e; /* in */
 	struct feed_load feed;
 	struct bodytext_read body;
+	struct feed_recall recall;
 };
 
 /* An item that runs again: what was kept of it. */
@@ -65,6 +66,10 @@ struct each_source {
 	bool is_after_task;
 	/* n_source is how many items there are, all told; else nobody knows. */
 	bool is_counted;
+	/* First of all: its state in e->src. False: the each has been failed. */
+	bool (*make)(struct each_frame *e);
+	/* Before open: what an earlier life left of it. A step; frame: struct each_load. */
+	act_step recall;
 	/* False: the each has been failed. */
 	bool (*open)(struct each_frame *e);
 	/* Item `index`, growing from call to call (the same may be asked for again), into f->line
@@ -74,6 +79,8 @@ struct each_source {
 	act_step load;
 	/* After FEED_EMPTY: set when there may be more. NULL: there was no memory. */
 	act_event *(*more)(struct each_frame *e);
+	/* A task of the each beside the feeder, which makes the items. A step; frame: e->src. */
+	act_step produce;
 	/* The watermark has moved. */
 	void (*done_below)(struct each_frame *e, uint64_t index);
 	/* Items that are known so far, of a source that is not counted. */
@@ -102,6 +109,9 @@ struct each_frame {
 	uint32_t window, n_open;
 	act_event *room; /* set while n_open < window */
 	bool was_late;
+	int produces; /* whether its producer runs: as children_help says */
+	struct each_load load;
+	act_scope *shield;
 	struct each_late late;
 	uint64_t again_below; /* items that may run again, by an order to retry */
 	uint64_t n_kept;      /* items kept for one */
@@ -148,6 +158,32 @@ bool each_kept_read(struct slice data, struct each_kept *ret);
 /* A step: reads what was kept of the item. frame: struct each_again. */
 int each_again_step(act_self *self, void *again);
 void each_again_done(act_self *self, struct each_again *a);
+/* ---- sources that are fed by a task of the each: verb_each_fed.c, verb_each_pages.c ---- */
+
+/* Where such a source's state begins. */
+struct each_fed {
+	act_co co;
+	int rc;
+	struct each_frame *e;
+	struct feed *feed;
+};
+
+/* Path of what makes the items: "0.2.s". */
+struct slice each_source_path(const struct each_frame *e, char buf[TASK_PATH_MAX]);
+/* Its feed; size of the whole state, in e->src. False: no memory (the each has been failed). */
+bool each_fed_make(struct each_frame *e, size_t size);
+int each_fed_recall(act_self *self, void *load);
+bool each_fed_open(struct each_frame *e);
+enum feed_got each_fed_take(struct feeder *f, uint64_t index);
+int each_fed_load(act_self *self, void *load);
+act_event *each_fed_more(struct each_frame *e);
+void each_fed_done_below(struct each_frame *e, uint64_t index);
+uint64_t each_fed_known(const struct each_frame *e);
+void each_fed_fini(struct each_frame *e);
+
+bool each_pages_make(struct each_frame *e);
+int each_pages_produce(act_self *self, void *pages);
+void each_pages_fini(struct each_frame *e);
 
 /* ---- the feeder (verb_each_feeder.c) ---- */
 

@@ -274,5 +274,5 @@ static int feeder_step(act_self *self, void *frame)
 bool each_feeder_start(act_self *self, struct each_frame *e)
 {
 	struct feeder f = {.e = e};
-	return children_help(self, &e->c, feeder_step, &f, sizeof(f));
+	return children_help(self, &e->c, feeder_step, &f, sizeof(f)) != ACT_ENOMEM;
 }

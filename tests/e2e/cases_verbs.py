@@ -142,3 +142,103 @@ def a_source_that_cannot_be_cut_says_where_and_why():
         assert r.status == 1, (path, r.status)
         assert len(r.lines) == 2 + ran, r.lines
         assert why in error_of(r)["message"], (why, error_of(r))
+
+
+def paged(pages, link=False):
+    """A server of pages by path: (items, reference to the next or None)."""
+    def answer(hit):
+        items, after = pages.get(hit["path"].split("#")[0], ([], None))
+        headers = [("Link", f'</first>; rel="first", <{after}>; rel="last next"')] if link and after else []
+        return 200, headers, json.dumps({"items": items} if link else {"items": items, "p": {"next": after}}).encode()
+    return answer
+
+
+def pages_job(first, following="/p/next", **more):
+    return {"results": {"select": ["url", "value"]},
+            "run": {"each": {"in": {"pages": {"first": first, "next": following, "items": "/items"}},
+                             "do": {"emit": "${item}"}, **more}}}
+
+
+@case
+def pages_are_followed_by_link_and_by_pointer():
+    pages = {"/d/1": ([1, 2], "2"), "/d/2": ([], "../e/3?a=b"), "/e/3?a=b": ([{"x": "y\nz"}, 4], "")}
+    d = Daemon()
+    for link in (False, True):
+        w = Web(paged(pages, link))
+        for durable in (True, False):
+            r = submit(d, {**pages_job(w.url + "/d/1", "link" if link else "/p/next"), "durable": durable})
+            assert r.status == 0, (r.status, r.err)
+            assert [x["value"] for x in r.lines if "value" in x] == [1, 2, {"x": "y\nz"}, 4], r.lines
+            assert [(x["task"], x["url"]) for x in r.lines if "url" in x] == [
+                ("0.s.0", w.url + "/d/1"), ("0.s.1", w.url + "/d/2"), ("0.s.2", w.url + "/e/3?a=b")], r.lines
+
+
+@case
+def a_page_is_asked_for_when_its_items_are_wanted():
+    d, w = Daemon(), Web(paged({f"/{i}": ([f"{i}.{k}" for k in range(3)], f"/{i + 1}") for i in range(1000)}))
+    job = pages_job(w.url + "/0", concurrency=2, do={"sleep": "1h"})
+    with open("job.json", "w", encoding="utf-8") as f:
+        json.dump(job, f)
+    name = muster(d, "submit", "--detach", "job.json").out.strip()
+    wait_until("the first page", lambda: w.count() == 1)
+    show = wait_until("two items to sleep", lambda: "sleeps" in muster(d, "explain", name + "/0.1").out)
+    assert show and w.count() == 1, w.paths()
+    assert muster(d, "cancel", name).status == 0
+
+
+@case
+def pages_take_what_was_given_for_the_first_only_to_its_origin():
+    other = Web(paged({"/far": ([3], None)}))
+    d, w = Daemon(), Web(paged({"/1?q=a%20b": ([1], "/2"), "/2": ([2], other.url + "/far")}))
+    first = {"url": w.url.replace("//", "//me:pw@") + "/1", "query": {"q": "a b"}, "method": "POST", "json": {"a": 1},
+             "headers": {"X-Api-Key": "k", "Accept": "x/y"}}
+    r = submit(d, pages_job(first))
+    assert r.status == 0, (r.status, r.err)
+    assert [(h["method"], h["path"]) for h in w.hits] == [("POST", "/1?q=a%20b"), ("GET", "/2")], w.hits
+    for hit in w.hits:
+        headers = dict(hit["headers"])
+        assert headers["X-Api-Key"] == "k" and headers["Authorization"].startswith("Basic "), hit
+    far = dict(other.hits[0]["headers"])
+    assert "X-Api-Key" not in far and "Authorization" not in far, far
+    assert far["Accept"] == "x/y", far
+
+
+@case
+def pages_that_go_wrong_fail_after_the_items_before():
+    d = Daemon()
+    for pages, ran, kind, why in (
+            ({"/1": ([1], "/2"), "/2": ([2], "/1")}, 2, "protocol.malformed", "page 1: it leads back to a page that was seen: /1"),
+            ({"/1": ([1], "/1")}, 1, "protocol.malformed", "page 0: it leads back"),
+            ({"/1": ([1], 7)}, 1, "body.decode", 'page 0: what stands at "/p/next" is not the text of a URL'),
+            ({"/1": ([1], "ftp://x/")}, 1, "url.invalid", "page 0: the URL of the next one"),
+            ({"/1": ([1], "/2"), "/2": (7, None)}, 1, "body.decode", 'page 1: there is no list at "/items"'),
+            ({"/1": ([1], "/2"), "/2": (["x" * 1000] * 5000, None)}, 1, "body.too_large", "page 1: its items are more than 4 MiB")):
+        w = Web(paged(pages))
+        r = submit(d, pages_job(w.url + "/1"), "--summary", "json")
+        assert r.status == 1, (r.status, r.err)
+        assert len([x for x in r.lines if "value" in x]) == ran, r.lines
+        assert error_of(r)["kind"] == kind and why in error_of(r)["message"], error_of(r)
+    w = Web(lambda hit: (404 if hit["path"] == "/2" else 200, [], b'{"items":[1],"p":{"next":"/2"}}'))
+    r = submit(d, pages_job(w.url + "/1"), "--summary", "json")
+    assert r.status == 1 and error_of(r)["kind"] == "status" and error_of(r)["task"] == "0.s.1", error_of(r)
+    assert [x["value"] for x in r.lines if "value" in x] == [1], r.lines
+
+
+@case
+def kill_9_among_pages_asks_for_none_again():
+    pages = {f"/{i}": ([f"/i?{i}.{k}" for k in range(20)], f"/{i + 1}" if i < 40 else None) for i in range(41)}
+    d, w = Daemon(), Web(paged(pages))
+    job = pages_job(w.url + "/0", do={"fetch": w.url + "${item}"}, concurrency=4)
+    job["limits"] = {"rate": "300/s", "burst": 5}
+    with open("job.json", "w", encoding="utf-8") as f:
+        json.dump(job, f)
+    name = muster(d, "submit", "--detach", "job.json").out.strip()
+    for n in (100, 300, 500):
+        wait_until("some more items", lambda n=n: w.count() > n)
+        d.restart()
+    assert muster(d, "wait", name).status == 0
+    r = muster(d, "results", name)
+    assert len(r.lines) == 41 * 21 and len({x["url"] for x in r.lines}) == 41 * 21, len(r.lines)
+    again = [p for p in pages if w.count(p) > 1]
+    assert len(again) <= 3, again  # a page that was under way when the daemon died
+    assert w.count() <= 41 * 21 + 3 * 5, w.count()

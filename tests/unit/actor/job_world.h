@@ -6,6 +6,7 @@
  *	/ok…  200 after 10 ms     /status/N, /sN  N     /slow/N  200 after N ms     /hang  never
  *	/down…  404, /hangs…  never, until they are mended
  *	/flaky/N  503 N times, then 200     /to/PATH  302 to PATH     /json  200 {"a":{"b":[1,2]}}
+ *	/page/N  200 {"items":[N,"N"],"next":"/page/N-1"}, without next when N is 0
  */
 #pragma once
 
@@ -221,6 +222,12 @@ static inline void decide(struct server *s, struct served *v, struct slice targe
 	} else if (strncmp(path, "/json", 5) == 0) {
 		bytes_clear(&v->body);
 		bytes_add_str(&v->body, "{\"a\":{\"b\":[1,2]}}");
+	} else if (sscanf(path, "/page/%d", &n) == 1) {
+		bytes_clear(&v->body);
+		bytes_printf(&v->body, "{\"items\":[%d,\"%d\"]", n, n);
+		if (n > 0)
+			bytes_printf(&v->body, ",\"next\":\"%d\"", n - 1);
+		bytes_add_byte(&v->body, '}');
 	} else if (sscanf(path, "/flaky/%d", &n) == 1) {
 		uintptr_t so_far = (uintptr_t)table_get(&s->jw->flaky, target);
 		table_put(&s->jw->flaky, target, (void *)(so_far + 1), NULL);

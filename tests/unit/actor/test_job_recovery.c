@@ -53,6 +53,26 @@ static const struct row rows[] = {
 	 "{\"run\":{\"each\":{\"in\":{\"json\":\"" H
 	 "/json\",\"items\":\"/a/b\"},\"as\":\"n\",\"do\":{\"fetch\":\"" H "/slow/20?${n}\"}}}}",
 	 NULL, "succeeded", 3, 0, 0, 3, 2},
+	{"each over pages",
+	 "{\"run\":{\"each\":{\"in\":{\"pages\":{\"first\":\"" H "/page/"
+	 "2\",\"next\":\"/next\",\"items\":\"/items\"}},\"as\":\"n\",\"concurrency\":2,\"do\":{"
+	 "\"fetch\":\"" H "/slow/9?${n}\"}}}}",
+	 NULL, "succeeded", 9, 0, 0, 9, 3},
+	{"pages that end badly",
+	 "{\"run\":{\"each\":{\"in\":{\"pages\":{\"first\":\"" H "/page/"
+	 "1\",\"next\":\"/items\",\"items\":\"/items\"}},\"as\":\"n\",\"concurrency\":2,\"do\":{"
+	 "\"fetch\":\"" H "/slow/9?${n}\"}}}}",
+	 NULL, "failed", 3, 0, 0, 3, 3},
+	{"pages within an each",
+	 "{\"run\":{\"each\":{\"in\":[1,0],\"as\":\"n\",\"concurrency\":2,\"do\":{\"each\":{"
+	 "\"in\":{\"pages\":{\"first\":\"" H
+	 "/page/${n}\",\"next\":\"/next\",\"items\":\"/items\"}},\"concurrency\":2,\"do\":{"
+	 "\"fetch\":\"" H "/slow/9?${item}\"}}}}}}",
+	 NULL, "succeeded", 9, 0, 0, 9, 6},
+	{"texts between marks",
+	 "{\"run\":{\"each\":{\"in\":{\"between\":[\"l\",\"o\"],\"of\":\"" H
+	 "/ok\"},\"concurrency\":2,\"do\":{\"fallback\":[\"" H "/slow/9?${item}\"]}}}}",
+	 NULL, "succeeded", 2, 0, 0, 2, 2},
 	{"any keeps its winner",
 	 "{\"run\":{\"sequence\":[{\"id\":\"w\",\"any\":[{\"sequence\":[\"" H
 	 "/status/404\"]},{\"sequence\":[{\"emit\":7}]}]},\"" H "/slow/30?${w}\"]}}",

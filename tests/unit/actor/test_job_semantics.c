@@ -150,6 +150,21 @@ static const struct row rows[] = {
 	 "{\"run\":{\"each\":{\"in\":{\"json\":{\"emit\":\"[1,2,\"}},\"as\":\"n\",\"do\":{"
 	 "\"fetch\":\"" H "/ok${n}\"}}}}",
 	 "failed", 3, 0, 0, 0, 0, 3},
+	{"each over pages",
+	 "{\"run\":{\"each\":{\"in\":{\"pages\":{\"first\":\"" H "/page/"
+	 "2\",\"next\":\"/next\",\"items\":\"/items\"}},"
+	 "\"as\":\"n\",\"do\":{\"fetch\":\"" H "/ok${n}\"}}}}",
+	 "succeeded", 9, 0, 0, 0, 0, 9},
+	{"pages without a list fail their each",
+	 "{\"run\":{\"each\":{\"in\":{\"pages\":{\"first\":\"" H "/page/"
+	 "2\",\"next\":\"link\",\"items\":\"/none\"}},"
+	 "\"as\":\"n\",\"do\":{\"fetch\":\"" H "/ok${n}\"}}}}",
+	 "failed", 1, 0, 0, 0, 0, 1},
+	{"each over pages within an each",
+	 "{\"run\":{\"each\":{\"in\":[1,2],\"as\":\"n\",\"do\":{\"each\":{\"in\":{\"pages\":{"
+	 "\"first\":\"" H "/page/${n}\",\"next\":\"/next\",\"items\":\"/items\"}},"
+	 "\"as\":\"n\",\"do\":{\"fetch\":\"" H "/ok${n}\"}}}}}}",
+	 "succeeded", 15, 0, 0, 0, 0, 15},
 	{"a source that fails fails its each",
 	 "{\"run\":{\"each\":{\"in\":{\"json\":\"" H
 	 "/s404\",\"items\":\"\"},\"as\":\"n\",\"do\":{\"fetch\":\"" H "/ok${n}\"}}}}",
