@@ -9,6 +9,7 @@
 #include "actor/host.h"
 #include "actor/jobs.h"
 #include "actor/limiter.h"
+#include "actor/named.h"
 #include "actor/session.h"
 #include "actor/store.h"
 #include "base/check.h"
@@ -224,6 +225,10 @@ static enum err spawn_below(struct daemon *d, act_self *root)
 				      .connections = (uint32_t)h->config->http_connections};
 	if ((h->limiter = limiter_spawn(root, &limits)) == 0)
 		return ERR_NOMEM;
+	struct named_opts named = {
+		.store = h->store, .clock = h->clock, .log = h->log, .seed = w->hash_seed};
+	if ((h->named = named_spawn(root, &named)) == 0)
+		return ERR_NOMEM;
 	struct host_opts hosts = {.exchange = w->exchange,
 				  .bodies = w->durable != NULL ? store_bodies(w->durable) : NULL,
 				  .body_class = HOUSE_WORK_FILE,
@@ -248,6 +253,7 @@ static enum err spawn_above(struct daemon *d, act_self *root)
 		.durable = h->store,
 		.memory = h->memory,
 		.limiter = h->limiter,
+		.named = h->named,
 		.sessions = h->sessions,
 		.hosts = h->hosts,
 		.bodies = h->world->durable != NULL ? store_bodies(h->world->durable) : NULL,

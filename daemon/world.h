@@ -110,6 +110,7 @@ struct house {
 	act_id store;	     /* actor/store.h: durable */
 	act_id memory;	     /* actor/store.h: volatile */
 	act_id limiter;	     /* actor/limiter.h */
+	act_id named;	     /* actor/named.h */
 	struct hosts *hosts; /* actor/host.h */
 	act_id jobs;	     /* actor/jobs.h: the directory of jobs, admission */
 	act_id sessions;     /* actor/session.h */

@@ -87,6 +87,7 @@ static bool make_env(act_self *self, struct job *j)
 		.clock = j->peers->clock,
 		.log = j->peers->log,
 		.number = j->number,
+		.uid = j->uid,
 		.is_volatile = j->is_volatile,
 		.is_attached = j->is_attached,
 	};

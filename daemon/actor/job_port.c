@@ -4,6 +4,7 @@
 #include "actor/job_state.h"
 #include "actor/leaf_exec.h"
 #include "actor/leaf_fetch.h"
+#include "actor/named.h"
 #include "actor/store.h"
 #include "job/bodypiece.h"
 #include "run/offload.h"
@@ -47,6 +48,32 @@ static int piece(act_self *self, void *ctx, struct bodypiece *p)
 	return act_offload(self, &w);
 }
 
+static void fill_in(const struct job *j, struct named_ask *ask)
+{
+	ask->uid = j->uid;
+	ask->owner = j->self_id;
+	ask->is_volatile = j->is_volatile;
+}
+
+static int ask_named(act_self *self, void *ctx, struct named_ask *ask, act_msg **ret_m)
+{
+	struct job *j = ctx;
+	if (ask == NULL)
+		return ACT_ENOMEM;
+	fill_in(j, ask);
+	return act_ask_buf_patient(self, j->peers->named, NAMED_ASK, ask, sizeof(*ask),
+				   named_ask_free, ret_m);
+}
+
+static void tell_named(act_self *self, void *ctx, struct named_ask *ask)
+{
+	struct job *j = ctx;
+	if (ask == NULL)
+		return; /* the end of the job gives it back */
+	fill_in(j, ask);
+	named_tell(self, j->peers->named, ask);
+}
+
 static void stirred(act_self *self, void *ctx)
 {
 	job_stir(self, ctx);
@@ -67,6 +94,8 @@ struct leaf_port job_port(struct job *j)
 		.rows = rows,
 		.body = body,
 		.piece = piece,
+		.named_ask = ask_named,
+		.named_tell = tell_named,
 		.stirred = stirred,
 	};
 }

@@ -41,7 +41,7 @@ struct runner;
 /* Whom jobs work with; one struct for all of them, which outlives the keeper. */
 struct job_peers {
 	act_id durable, memory; /* actor/store.h; durable 0: all jobs are volatile */
-	act_id limiter, sessions;
+	act_id limiter, named, sessions;
 	struct hosts *hosts;
 	struct bodydir *bodies;	 /* NULL: bodies stay in their lines */
 	struct uploads *uploads; /* NULL: no place for them */

@@ -1,6 +1,7 @@
 #include "actor/leaf_exec_state.h"
 #include "actor/leaf_own.h"
 #include "base/log.h"
+#include "job/mods.h"
 #include "job/results.h"
 #include "model/config.h"
 
@@ -269,6 +270,18 @@ static bool goes_on(act_self *self, struct exec *x)
 	return !x->is_cancelled && x->kind != KIND_NONE && exec_retries(self, x);
 }
 
+/* What it has to hold is not to be had: that is how it ends. */
+static void hold_refused(struct exec *x, struct task *t)
+{
+	if (t->out.state == OUTCOME_CANCELLED)
+		x->is_cancelled = true;
+	else
+		exec_says(x, failure_kind(t->out.error), "%.*s",
+			  (int)failure_message(t->out.error).n, failure_message(t->out.error).p);
+	outcome_fini(&t->out);
+	t->out = (struct outcome){0};
+}
+
 int leaf_exec_step(act_self *self, void *frame)
 {
 	struct exec *x = frame;
@@ -287,12 +300,22 @@ int leaf_exec_step(act_self *self, void *frame)
 			if (!goes_on(self, x))
 				break;
 			give_back(self, x, LIMIT_USED);
+			if (mods_hold(t))
+				CO_CALL(&x->co, x->rc, mods_let_go, t);
 			task_waits(t, TASK_WAITS_BACKOFF, act_now_ns(self), x->until_ns);
 			x->asked_ns = act_now_ns(self);
 			CO_AWAIT(&x->co, x->rc, act_sleep_until(self, x->until_ns));
 			x->waited_ns += act_now_ns(self) - x->asked_ns;
 			if (x->rc != ACT_OK) {
 				await_failed(x, x->rc);
+				break;
+			}
+			x->asked_ns = act_now_ns(self);
+			if (mods_hold(t))
+				CO_CALL(&x->co, x->rc, mods_take_again, t);
+			x->waited_ns += act_now_ns(self) - x->asked_ns;
+			if (t->out.state != OUTCOME_NONE) {
+				hold_refused(x, t);
 				break;
 			}
 		}

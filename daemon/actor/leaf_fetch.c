@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "edge/uploads.h"
 #include "job/bodypiece.h"
+#include "job/mods.h"
 #include "job/recall.h"
 #include "job/results.h"
 
@@ -300,6 +301,18 @@ static void forget_due(struct fetch *f)
 		recall_drop(f->leaf.task->env, task_path_in(f->leaf.task, path), RECALL_RETRY);
 }
 
+/* What it has to hold is not to be had: that is how it ends. */
+static void hold_refused(struct fetch *f, struct task *t)
+{
+	if (t->out.state == OUTCOME_CANCELLED)
+		f->is_cancelled = true;
+	else
+		fetch_says(f, failure_kind(t->out.error), "%.*s",
+			   (int)failure_message(t->out.error).n, failure_message(t->out.error).p);
+	outcome_fini(&t->out);
+	t->out = (struct outcome){0};
+}
+
 int leaf_fetch_step(act_self *self, void *frame)
 {
 	struct fetch *f = frame;
@@ -324,12 +337,22 @@ int leaf_fetch_step(act_self *self, void *frame)
 			f->waits_already = false;
 			if (f->until_ns <= act_now_ns(self))
 				continue;
+			if (mods_hold(t))
+				CO_CALL(&f->co, f->rc, mods_let_go, t);
 			task_waits(t, TASK_WAITS_BACKOFF, act_now_ns(self), f->until_ns);
 			f->asked_ns = act_now_ns(self);
 			CO_AWAIT(&f->co, f->rc, act_sleep_until(self, f->until_ns));
 			f->waited_ns += act_now_ns(self) - f->asked_ns;
 			if (f->rc != ACT_OK) {
 				await_failed(f, f->rc);
+				break;
+			}
+			f->asked_ns = act_now_ns(self);
+			if (mods_hold(t))
+				CO_CALL(&f->co, f->rc, mods_take_again, t);
+			f->waited_ns += act_now_ns(self) - f->asked_ns;
+			if (t->out.state != OUTCOME_NONE) {
+				hold_refused(f, t);
 				break;
 			}
 		}

@@ -37,6 +37,7 @@ struct jobenv *jobenv_new(const struct jobenv_opts *opts)
 		.clock = opts->clock,
 		.log = opts->log,
 		.number = opts->number,
+		.uid = opts->uid,
 		.is_volatile = opts->is_volatile,
 		.keeps_failed = !opts->is_attached,
 	};

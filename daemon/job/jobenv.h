@@ -32,7 +32,8 @@ struct jobenv {
 	const struct clock *clock;
 	const struct log *log;
 	uint64_t number;
-	char id[24]; /* "j7" */
+	uint32_t uid; /* whose it is */
+	char id[24];  /* "j7" */
 	bool is_volatile;
 	bool keeps_failed; /* what failed may be asked for again once the job has ended */
 	bool is_again;	   /* it was */
@@ -64,6 +65,7 @@ struct jobenv_opts {
 	const struct clock *clock;
 	const struct log *log;
 	uint64_t number;
+	uint32_t uid;
 	bool is_volatile, is_attached;
 };
 

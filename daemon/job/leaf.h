@@ -14,6 +14,7 @@
 #include "run/task.h"
 
 struct bodypiece;
+struct named_ask;
 struct task;
 struct store_batch;
 struct store_body;
@@ -50,6 +51,10 @@ struct leaf_port {
 	struct bodypiece *(*body)(void *ctx, const struct store_body *row, size_t length);
 	/* Awaits: a worker reads it. After ACT_ECANCELED it is gone, else the caller's again. */
 	int (*piece)(act_self *self, void *ctx, struct bodypiece *piece);
+	/* Awaits the answer (job/named.h) of a named object; NULL gives ENOMEM. The ask is taken
+	 * care of whatever happens; who asks is filled in. Longer than any default wait. */
+	int (*named_ask)(act_self *self, void *ctx, struct named_ask *ask, act_msg **ret_m);
+	void (*named_tell)(act_self *self, void *ctx, struct named_ask *ask);
 	/* Something that followers or the client's feed wait for may have changed. */
 	void (*stirred)(act_self *self, void *ctx);
 };

@@ -1,4 +1,4 @@
-#include "job/mods.h"
+#include "job/mods_state.h"
 
 #include "base/rng.h"
 #include "job/recall.h"
@@ -11,54 +11,10 @@
 
 #define FINALLY_NS (10 * NS_PER_S)
 
-struct mods {
-	act_co when_co, finally_co, catch_co, timeout_co, retry_co, with_co;
-	int rc;
-	act_scope *timeout, *shield;
-	int64_t timeout_ms;
-	bool timed_out;
-	uint32_t attempt, clause;
-	bool waits_already; /* an earlier life began this back-off */
-	struct results_wait wait;
-	int64_t until_ns;
-	struct outcome kept;	 /* of the body, while handlers or `finally` run */
-	struct outcome handlers; /* sums of what handlers left */
-	struct failure *rest;	 /* what no clause has taken yet */
-	struct failure *joined;	 /* what handlers failed with */
-	struct names names;	 /* error or outcome */
-	struct task *sub;	 /* handler, `finally`, enter or exit */
-	uint32_t n_entered;
-	struct names *entered; /* of each entry of `with`: what `as` means */
-	const struct names *outside;
-};
-
 bool mods_has(const struct node *n)
 {
 	return n->when != NULL || n->finally != NULL || n->n_catch > 0 || n->has_timeout ||
 	       n->n_with > 0 || (n->retry != NULL && !verb_retries_itself(n->verb));
-}
-
-bool mods_refuse(const struct node *n, const char **ret_name)
-{
-	static const char *const name[] = {
-		[WITH_LOCK] = "with lock",
-		[WITH_SEMAPHORE] = "with semaphore",
-		[WITH_PERMIT] = "with permit",
-	};
-	for (uint32_t i = 0; i < n->n_with; i++)
-		if (n->with[i].kind != WITH_ENTER) {
-			*ret_name = name[n->with[i].kind];
-			return true;
-		}
-	return false;
-}
-
-static void with_forget(struct mods *m)
-{
-	while (m->n_entered > 0)
-		names_fini(&m->entered[--m->n_entered]);
-	free(m->entered);
-	m->entered = NULL;
 }
 
 void mods_free(struct mods *m)
@@ -69,14 +25,14 @@ void mods_free(struct mods *m)
 	failure_drop(m->rest);
 	failure_drop(m->joined);
 	names_fini(&m->names);
-	with_forget(m);
+	with_fini(m);
 	free(m);
 }
 
 /* ---- cleaning up: `finally` and exit ---- */
 
-static void cleanup_begin(act_self *self, struct task *t, const struct node *run,
-			  const struct names *names)
+void cleanup_begin(act_self *self, struct task *t, const struct node *run,
+		   const struct names *names)
 {
 	struct mods *m = t->mods;
 	m->kept = t->out;
@@ -110,7 +66,7 @@ static void cleanup_fold(struct task *t)
 }
 
 /* Of what was begun, also if there was no memory for the task itself. */
-static void cleanup_end(act_self *self, struct task *t)
+void cleanup_end(act_self *self, struct task *t)
 {
 	struct mods *m = t->mods;
 	if (m->sub != NULL) {
@@ -122,96 +78,6 @@ static void cleanup_end(act_self *self, struct task *t)
 	if (m->shield != NULL)
 		act_scope_close(self, m->shield, ACT_OK, NULL);
 	m->shield = NULL;
-}
-
-/* ---- with ---- */
-
-/* What was entered is known from now on. False: it was not. */
-static bool with_entered(struct task *t)
-{
-	struct mods *m = t->mods;
-	const struct with_spec *w = &t->node->with[m->n_entered];
-	bool ok = outcome_is_ok(&m->sub->out);
-	task_sum(t, &m->sub->out);
-	if (ok) {
-		struct names *n = &m->entered[m->n_entered++];
-		names_init(n, t->names, w->as);
-		n->value = json_incref(m->sub->out.value);
-		t->names = n;
-	} else {
-		t->out.state = m->sub->out.state;
-		t->out.error = failure_ref(m->sub->out.error);
-		t->env->tally.not_started += verb_leaves(t->node);
-	}
-	task_free(m->sub);
-	m->sub = NULL;
-	return ok;
-}
-
-static bool with_begin(struct task *t)
-{
-	struct mods *m = t->mods;
-	m->outside = t->names;
-	if (t->node->n_with > 0)
-		m->entered = calloc(t->node->n_with, sizeof(*m->entered));
-	return t->node->n_with == 0 || m->entered != NULL;
-}
-
-/* The next entry; false: no memory. */
-static bool with_next(struct task *t)
-{
-	struct mods *m = t->mods;
-	m->sub = task_new(t->env, t->node->with[m->n_entered].enter, t, t->names);
-	return m->sub != NULL;
-}
-
-/* The exit of what was entered last, which is out now. False: it has none. */
-static bool with_leave(act_self *self, struct task *t)
-{
-	struct mods *m = t->mods;
-	const struct with_spec *w = &t->node->with[m->n_entered - 1];
-	if (w->exit == NULL)
-		return false;
-	cleanup_begin(self, t, w->exit, &m->entered[m->n_entered - 1]);
-	if (m->sub == NULL)
-		cleanup_end(self, t);
-	return m->sub != NULL;
-}
-
-static void with_left(struct mods *m)
-{
-	names_fini(&m->entered[--m->n_entered]);
-}
-
-static int with_step(act_self *self, void *task)
-{
-	struct task *t = task;
-	struct mods *m = t->mods;
-	CO_BEGIN(&m->with_co);
-	if (!with_begin(t)) {
-		task_fail(t, KIND_MEMORY, "no memory for with");
-		return ACT_OK;
-	}
-	while (m->n_entered < t->node->n_with) {
-		if (!with_next(t)) {
-			task_fail(t, KIND_MEMORY, "no memory for with");
-			break;
-		}
-		CO_CALL(&m->with_co, m->rc, task_step, m->sub);
-		if (!with_entered(t))
-			break;
-	}
-	if (m->n_entered == t->node->n_with)
-		CO_CALL(&m->with_co, m->rc, verb_ops(t->node->verb)->step, t);
-	for (; m->n_entered > 0; with_left(m)) {
-		if (!with_leave(self, t))
-			continue;
-		CO_CALL(&m->with_co, m->rc, task_step, m->sub);
-		cleanup_end(self, t);
-	}
-	t->names = m->outside;
-	with_forget(m);
-	CO_END(&m->with_co);
 }
 
 /* ---- retry: of other verbs than fetch ---- */

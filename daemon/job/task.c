@@ -16,6 +16,7 @@ static const char *const wait_text[TASK_WAITS] = {
 	[TASK_RUNS] = "runs",
 	[TASK_WAITS_CHILDREN] = "waits for its tasks",
 	[TASK_WAITS_LIMIT] = "waits for a limit",
+	[TASK_WAITS_NAMED] = "waits for a named object",
 	[TASK_WAITS_RESPONSE] = "waits for the response",
 	[TASK_WAITS_BACKOFF] = "waits before the next attempt",
 	[TASK_WAITS_COMMIT] = "waits for the commit of its outcome",

@@ -13,6 +13,7 @@
 #include "actor/host.h"
 #include "actor/jobs.h"
 #include "actor/limiter.h"
+#include "actor/named.h"
 #include "actor/store.h"
 #include "base/check.h"
 #include "base/rng.h"
@@ -332,6 +333,8 @@ static inline void job_world_begin(struct job_world *jw)
 	};
 	struct limiter_opts lo = {.clock = &jw->w.fake.clock, .boot_id = 1};
 	jw->peers.limiter = limiter_spawn(jw->w.root, &lo);
+	struct named_opts no = {.store = jw->peers.durable, .clock = &jw->w.fake.clock};
+	jw->peers.named = named_spawn(jw->w.root, &no);
 	jw->keeper = jobs_spawn(jw->w.root, &jw->peers);
 	ck_assert(jw->peers.durable != 0 && jw->peers.limiter != 0 && jw->keeper != 0);
 	world_settle(&jw->w);
