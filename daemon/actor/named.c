@@ -57,8 +57,8 @@ static void free_obj(struct named_obj *o)
 	free(o);
 }
 
-struct named_obj *named_make(struct named *a, enum named_kind kind, uint32_t uid,
-			     struct slice key, enum kind *ret_why)
+struct named_obj *named_make(struct named *a, enum named_kind kind, uint32_t uid, struct slice key,
+			     enum kind *ret_why)
 {
 	*ret_why = KIND_BUSY;
 	if (table_count(&a->objects) >= NAMED_OBJECTS_MAX ||

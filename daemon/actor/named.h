@@ -7,9 +7,9 @@
  * when nobody uses them and nothing is in them. All that an owner (the actor of a job) still holds
  * when it ends is given back; a lock it held is then told `owner_died` to whoever comes next.
  *
- * From the store: rows of `hold` (locks and semaphores) and of `named` (items, words), which durable
- * jobs write themselves. The actor writes for volatile ones: a lock of theirs has a row too, which
- * a start finds without its holder.
+ * From the store: rows of `hold` (locks and semaphores) and of `named` (items, words), which
+ * durable jobs write themselves. The actor writes for volatile ones: a lock of theirs has a row
+ * too, which a start finds without its holder.
  *
  * Threads    the shard of the jobs.
  */

@@ -239,8 +239,8 @@ void named_on_room(struct named *a, struct named_ask *ask, uint64_t token)
 {
 	struct named_obj *o;
 	if (ask->size > NAMED_VALUE_MAX) {
-		named_refuse(a, token, KIND_REQUEST_TOO_LARGE, "an item of a queue has at most %u MiB",
-			     NAMED_VALUE_MAX >> 20);
+		named_refuse(a, token, KIND_REQUEST_TOO_LARGE,
+			     "an item of a queue has at most %u MiB", NAMED_VALUE_MAX >> 20);
 		named_ask_free(ask);
 		return;
 	}

@@ -23,11 +23,11 @@ struct named_hold {
 	struct link link;    /* of its gate */
 	struct link writing; /* of the actor, while its row is */
 	struct named_obj *obj;
-	act_id owner;	   /* 0: an earlier life's, not yet back */
-	bool is_written;   /* its row is the actor's to write */
-	bool is_leaving;   /* its row goes; then its units are free */
-	uint64_t token;	   /* to be answered once the row is there; 0: nobody waits */
-	uint64_t commit;   /* that its row goes with */
+	act_id owner;	 /* 0: an earlier life's, not yet back */
+	bool is_written; /* its row is the actor's to write */
+	bool is_leaving; /* its row goes; then its units are free */
+	uint64_t token;	 /* to be answered once the row is there; 0: nobody waits */
+	uint64_t commit; /* that its row goes with */
 	int64_t units;
 	int64_t since_ns;
 	struct slice session;
@@ -39,7 +39,7 @@ struct named_item {
 	uint64_t n;
 	uint32_t tries;
 	bool is_durable;
-	act_id owner;  /* of the holder; 0: an earlier life's */
+	act_id owner; /* of the holder; 0: an earlier life's */
 	int64_t since_ns;
 	struct slice holder; /* malloc'd; empty: ready */
 	struct slice value;
@@ -54,8 +54,8 @@ struct named_gate {
 
 struct named_event {
 	bool is_set;
-	uint64_t last;	 /* number of the word that counts */
-	uint64_t stored; /* number of the row that is in the store; 0: none */
+	uint64_t last;	  /* number of the word that counts */
+	uint64_t stored;  /* number of the row that is in the store; 0: none */
 	uint32_t n_words; /* numbers given and not heard of again */
 };
 
@@ -123,8 +123,8 @@ struct named {
 struct slice named_name_of(const struct named_obj *o);
 struct named_obj *named_find(struct named *a, struct slice key);
 /* NULL: no memory, or too many; *ret_why says which. */
-struct named_obj *named_make(struct named *a, enum named_kind kind, uint32_t uid,
-			     struct slice key, enum kind *ret_why);
+struct named_obj *named_make(struct named *a, enum named_kind kind, uint32_t uid, struct slice key,
+			     enum kind *ret_why);
 /* Gone if nothing is in it and nobody uses it. */
 void named_reap(struct named *a, struct named_obj *o);
 /* Puts the asker at the end of the line; takes the ask. False: no memory (it has been refused). */

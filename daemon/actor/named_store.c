@@ -106,8 +106,7 @@ void named_flush(struct named *a)
 		return;
 	b->is_urgent = true;
 	b->tag = a->commit;
-	if (act_send_buf(a->self, a->store, STORE_APPLY, b, sizeof(*b), store_batch_drop) !=
-	    ACT_OK)
+	if (act_send_buf(a->self, a->store, STORE_APPLY, b, sizeof(*b), store_batch_drop) != ACT_OK)
 		return; /* with the next message */
 	a->batch = NULL;
 	a->commit++;

@@ -22,8 +22,7 @@ static struct slice session_of(const struct grip *g, char buf[NAMED_SESSION_MAX]
 	char path[TASK_PATH_MAX + 16];
 	struct slice at = task_path_in(g->t, path);
 	int n = snprintf(path + at.n, sizeof(path) - at.n, ".w%u", g->i);
-	return named_session(buf, jobenv_id(g->t->env),
-			     (struct slice){path, at.n + (size_t)n});
+	return named_session(buf, jobenv_id(g->t->env), (struct slice){path, at.n + (size_t)n});
 }
 
 static struct named_ask *ask_new(const struct grip *g, enum named_op op)

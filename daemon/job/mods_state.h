@@ -9,7 +9,7 @@
 
 /* Of an entry of `with` while it is entered. */
 struct with_entry {
-	struct names names; /* what `as` means */
+	struct names names;  /* what `as` means */
 	struct bytes object; /* the name of a named object */
 	bool is_held;	     /* it is */
 };

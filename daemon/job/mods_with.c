@@ -59,7 +59,7 @@ static bool with_entered(struct task *t)
 	bool ok = outcome_is_ok(&m->sub->out);
 	task_sum(t, &m->sub->out);
 	if (ok) {
-		struct names *n = &m->entered[m->n_entered].names;
+		struct names *n = &m->entered[m->n_entered++].names;
 		names_init(n, t->names, w->as);
 		n->value = json_incref(m->sub->out.value);
 		t->names = n;

@@ -51,8 +51,8 @@ struct named_ask {
 	enum named_op op;
 	enum named_kind kind;
 	uint32_t uid;
-	act_id owner;	  /* the actor whose end gives everything back */
-	bool is_volatile; /* what it does need not outlive a crash */
+	act_id owner;	     /* the actor whose end gives everything back */
+	bool is_volatile;    /* what it does need not outlive a crash */
 	bool waits_for_held; /* TAKE of a source: closed only when nothing can come back */
 	int64_t units, capacity;
 	uint64_t n;

@@ -146,8 +146,9 @@ END_TEST
 
 START_TEST(names_may_be_known_only_at_run_time)
 {
-	uint64_t a = submit(&jw, "{\"run\":{\"each\":{\"in\":[\"x\",\"y\",\"x\"],\"do\":{\"with\":[{"
-				 "\"lock\":\"of ${item}\"}],\"fetch\":\"" H "/slow/50\"}}}}");
+	uint64_t a =
+		submit(&jw, "{\"run\":{\"each\":{\"in\":[\"x\",\"y\",\"x\"],\"do\":{\"with\":[{"
+			    "\"lock\":\"of ${item}\"}],\"fetch\":\"" H "/slow/50\"}}}}");
 	ended_as(&jw, a, "succeeded", 3, 0, 0, 0, 0);
 	ck_assert_uint_eq(jw.most_now, 2);
 	uint64_t b = submit(&jw, "{\"run\":{\"each\":{\"in\":[\"\"],\"do\":{\"with\":[{\"lock\":"
@@ -229,7 +230,7 @@ static void sections_are_whole(int ms)
 START_TEST(a_kill_does_not_let_two_in)
 {
 #define SECTION(x)                                                                                 \
-	"{\"with\":[{\"lock\":\"L\"}],\"sequence\":[\"" H "/" x "1\",\"" H "/" x "2\",\"" H "/" x      \
+	"{\"with\":[{\"lock\":\"L\"}],\"sequence\":[\"" H "/" x "1\",\"" H "/" x "2\",\"" H "/" x  \
 	"3\"]}"
 	uint64_t a = submit(&jw, "{\"run\":{\"sequence\":[\"" H "/x\"," SECTION("a") "]}}");
 	uint64_t b = submit(&jw, "{\"run\":" SECTION("b") "}");
