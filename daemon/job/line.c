@@ -174,7 +174,7 @@ static void remember(struct task *t, enum results_class c, uint64_t seq)
 		m.kind = KIND_CANCELLED;
 	m.n_failed = (uint32_t)t->out.n_failed;
 	results_mark(t->env->results, each_cursor(t->up), &m);
-	each_keep_item(t, &m, c, seq);
+	each_keep_item(t, &m, (int)c, seq);
 	t->is_marked = true;
 }
 
