@@ -24,6 +24,8 @@ static bool slot_stack_reserve(act_shard *sh)
 
 static struct actor *slot_take(act_shard *sh)
 {
+	if (sh->n_free_slot > SLAB_AHEAD)
+		__builtin_prefetch(&sh->actors[sh->free_slot[sh->n_free_slot - SLAB_AHEAD]], 1);
 	if (sh->n_free_slot > 0)
 		return &sh->actors[sh->free_slot[--sh->n_free_slot]];
 	if (sh->n_slots >= sh->max_slots || !slot_stack_reserve(sh))
@@ -163,7 +165,8 @@ void rt_actor_release(act_shard *sh, struct actor *a, int rc, act_err *err)
 {
 	if (a->tail == NULL && a->more == NULL && a->sys == NULL) {
 		forget(sh, a, rc);
-		act_err_drop(err);
+		if (err != NULL)
+			act_err_drop(err);
 		return;
 	}
 	struct link watchers;

@@ -208,8 +208,8 @@ bool act_budget(act_self *self);
 
 struct act_wheel_node {
 	struct act_wheel_node *next, *prev;
-	uint64_t tick;
-	uint64_t kind;
+	uint64_t tick : 62;
+	uint64_t kind : 2;
 };
 
 struct act_timer {

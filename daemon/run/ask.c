@@ -63,9 +63,8 @@ static void open_question(act_shard *sh, struct task *t, act_id to, act_msg *m, 
 {
 	list_init(&t->w.ask.link);
 	t->seq = next_seq(sh);
-	t->w.ask.target = to;
 	t->w.ask.request = m;
-	t->w.ask.ret_m = ret_m;
+	*rt_question(t) = (struct question){ret_m, to};
 	m->token = token_of(sh, t->slot, t->seq);
 }
 
@@ -245,11 +244,11 @@ static void answer(act_shard *sh, uint64_t token, const act_msg *m)
 		reply_far(sh, p, WIRE_REPLY, m);
 		return;
 	}
-	act_msg *cell = t->w.ask.reply;
+	act_msg *cell = t->w.ask.reply, **ret_m = rt_question(t)->ret_m;
 	*cell = *m;
-	*t->w.ask.ret_m = cell;
-	rt_granted(t, GRANTED_MSG, cell);
 	close_question(t);
+	*ret_m = cell;
+	rt_granted(t, GRANTED_MSG, cell);
 	rt_task_wake(sh, t, ACT_OK);
 }
 
@@ -334,7 +333,7 @@ bool rt_ask_abandon_reply(act_shard *sh, struct task *t)
 	act_msg *cell = t->w.ask.reply;
 	uint64_t token = token_of(sh, t->slot, t->seq);
 	act_msg *request = t->w.ask.request;
-	act_id target = t->w.ask.target;
+	act_id target = rt_question(t)->target;
 	close_question(t);
 	if (request != NULL) {
 		request->flags |= MSG_VOID;
@@ -368,7 +367,7 @@ void rt_ask_target_dead(act_shard *sh, struct more *more)
 act_id rt_ask_owner(act_shard *sh, struct task *t)
 {
 	(void)sh;
-	return t->w.ask.target;
+	return rt_question(t)->target;
 }
 
 /* ---- from other shards ---- */

@@ -10,6 +10,7 @@ bool rt_defer_push(act_shard *sh, struct defer_cell **list, act_defer_fn fn, voi
 {
 	struct defer_cell *c = *list;
 	if (c == NULL || c->n == PER_CELL) {
+		rt_slab_fetch_ahead(&sh->cells, 1);
 		c = rt_slab_take(&sh->cells);
 		if (c == NULL)
 			return false;
@@ -44,7 +45,7 @@ static struct defer_cell **mine(act_self *self)
 	if (self->a == NULL)
 		return NULL;
 	if (rt_is_task(self->a))
-		return &rt_task(self->a)->defers;
+		return &self->a->defers;
 	struct more *more = rt_actor_more(self->sh, self->a);
 	return more != NULL ? &more->defers : NULL;
 }

@@ -80,6 +80,7 @@ int act_group_go(act_self *self, act_group *g, act_step step, size_t frame_size,
 	struct child *c = NULL;
 	struct task *t = NULL;
 	if (rc == ACT_OK) {
+		rt_slab_fetch_ahead(&sh->cells, 1);
 		c = rt_slab_take(&sh->cells);
 		t = c == NULL
 			    ? NULL
@@ -107,13 +108,10 @@ int act_group_go(act_self *self, act_group *g, act_step step, size_t frame_size,
 	return ACT_OK;
 }
 
-static void run_pending(act_shard *sh, act_group *g)
+static inline void run_pending(act_shard *sh, act_group *g)
 {
-	while (g->running < g->max_running) {
-		struct link *l = list_pop_front(&g->pending);
-		if (l == NULL)
-			return;
-		struct task *t = LIST_ENTRY(l, struct task, wait);
+	while (!list_empty(&g->pending) && g->running < g->max_running) {
+		struct task *t = LIST_ENTRY(list_pop_front(&g->pending), struct task, wait);
 		g->running++;
 		rt_task_wake(sh, t, ACT_OK);
 	}
@@ -393,9 +391,11 @@ void rt_group_free(act_shard *sh, act_group *g)
 	CHECK(g->live == 0);
 	while (g->finished != NULL) {
 		struct child *c = shift_finished(g);
+		__builtin_prefetch(c->next);
 		if (c->value_dtor != NULL)
 			c->value_dtor(c->value);
-		act_err_drop(c->err);
+		if (c->err != NULL)
+			act_err_drop(c->err);
 		rt_cell_free(sh, c);
 	}
 	for (uint32_t i = 0; i < g->n_errors; i++)

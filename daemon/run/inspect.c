@@ -35,8 +35,7 @@ static bool is_awaited(const struct task *t, const struct hold *h)
 
 static void add_holds(const struct task *t, struct act_row *row)
 {
-	LIST_EACH (l, &t->holds) {
-		const struct hold *h = LIST_ENTRY(l, struct hold, link);
+	for (const struct hold *h = t->holds; h != NULL; h = rt_hold_after(t, h)) {
 		if (is_awaited(t, h))
 			continue;
 		uint32_t i = row->n_holds++;

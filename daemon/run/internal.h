@@ -197,7 +197,7 @@ static inline int rt_park(act_shard *sh, struct task *t, enum wait_of kind)
 static inline void rt_granted(struct task *t, enum granted kind, void *what)
 {
 	t->granted_is = (uint8_t)kind;
-	t->granted = what;
+	t->w.granted = what;
 }
 
 /* The one end of a wait. The node must be off its list. */
@@ -365,6 +365,12 @@ void rt_group_free(act_shard *sh, act_group *g);
 
 struct hold *rt_hold_new(act_shard *sh, struct task *t, const struct hold_kind *kind, void *object);
 struct hold *rt_hold_find(struct task *t, const struct hold_kind *kind, const void *object);
+/* The next younger one; NULL: h is the youngest. */
+static inline struct hold *rt_hold_after(const struct task *t, const struct hold *h)
+{
+	struct hold *next = LIST_ENTRY(h->link.next, struct hold, link);
+	return next != t->holds ? next : NULL;
+}
 void rt_hold_free(act_shard *sh, struct hold *h);
 void rt_hold_end_all(act_shard *sh, struct task *t, int rc);
 

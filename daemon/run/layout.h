@@ -32,10 +32,13 @@ enum rt_flag {
 /* 64 bytes, one cache line; the address follows from the slot. */
 struct actor {
 	const act_class *cls;
-	void *state;	     /* of a task: its struct task */
-	act_msg *tail;	     /* mailbox: circular, tail->next is the oldest; NULL: empty */
-	struct sysnode *sys; /* undelivered signals: circular through in.next, the youngest */
-	struct more *more;   /* what most actors lack; NULL until needed */
+	void *state;   /* of a task: its struct task */
+	act_msg *tail; /* mailbox: circular, tail->next is the oldest; NULL: empty */
+	union {
+		struct sysnode *sys; /* undelivered signals: circular through in.next, youngest */
+		struct defer_cell *defers; /* of a task, which is never given nodes */
+	};
+	struct more *more; /* what most actors lack; NULL until needed */
 	uint32_t gen;
 	uint32_t depth; /* above cap only by prepared deliveries */
 	uint16_t cap, high_water;
@@ -100,7 +103,7 @@ struct defer_cell {
 /* What a task holds and gives back at its end: permits, a lock, a lent item, a stream's side. */
 struct hold_kind;
 struct hold {
-	struct link link; /* in task->holds, youngest last */
+	struct link link; /* circular, see task->holds */
 	struct task *task;
 	const struct hold_kind *kind;
 	void *object;
@@ -204,8 +207,7 @@ struct task {
 	uint32_t seq;		     /* of its last ask */
 	struct act_wheel_node timer; /* of a sleep, or the limit of a wait */
 	int64_t since_ns;
-	struct link holds;
-	struct defer_cell *defers;
+	struct hold *holds; /* the oldest; its link.prev is the youngest */
 	const char *name;
 	void *arg;
 	act_cleanup arg_dtor;
@@ -214,10 +216,12 @@ struct task {
 		act_group *group; /* of a child: its home is the group's scope */
 		act_id parent;	  /* of a root task: its home is the shard's */
 	} of;
-	act_err *err;
-	void *granted; /* see granted_is */
-	/* What it waits for. */
+	/* What it waits for, or was granted. */
 	union {
+		struct {
+			void *spare[2];
+			void *granted; /* see granted_is; after w.on.item, the same mostly */
+		};
 		struct {
 			void *object;
 			uint64_t n;
@@ -239,15 +243,22 @@ struct task {
 		struct {
 			struct link link; /* in the target's asks */
 			act_msg *request; /* not yet handed out; or waiting for room */
-			act_msg *reply;	  /* reserved */
-			act_msg **ret_m;
-			act_id target;
+			act_msg *reply;	  /* reserved; until then a struct question */
 		} ask;
 	} w;
 };
 
-_Static_assert(sizeof(struct task) == 240,
-	       "a multiple of 16; with a small frame, four cache lines");
+_Static_assert(sizeof(struct task) == 192, "three cache lines, then the frame");
+
+/* What is known of an open question, in the cell that its reply will take. */
+struct question {
+	act_msg **ret_m;
+	act_id target;
+};
+static inline struct question *rt_question(const struct task *t)
+{
+	return (struct question *)(void *)t->w.ask.reply->p;
+}
 
 static inline void *rt_task_frame(struct task *t)
 {

@@ -197,7 +197,7 @@ static void let_waiters_go(act_shard *sh, struct lane *l)
 	while (l->aside == NULL && !list_empty(&l->waiters) && has_room(l)) {
 		struct task *t = LIST_ENTRY(list_pop_front(&l->waiters), struct task, wait);
 		act_msg *m = t->w.ask.request;
-		rt_mesh_send(sh, WIRE_ASK, t->w.ask.target, m);
+		rt_mesh_send(sh, WIRE_ASK, rt_question(t)->target, m);
 		COUNT(sh, sent, 1);
 		rt_cell_free(sh, m);
 		t->w.ask.request = NULL;

@@ -75,7 +75,7 @@ act_shard *act_shard_new(const struct act_shard_opts *opts)
 	rt_slab_init(&sh->cells, CELL_BYTES,
 		     opts->max_cells != 0 ? opts->max_cells : CELLS_DEFAULT);
 	rt_slab_init(&sh->mores, (sizeof(struct more) + 63) & ~63UL, 0);
-	rt_slab_init(&sh->scopes, (sizeof(act_scope) + 63) & ~63UL, 0);
+	rt_slab_init(&sh->scopes, (sizeof(act_scope) + 15) & ~15UL, 0);
 	rt_slab_init(&sh->groups, (sizeof(act_group) + 63) & ~63UL, 0);
 	rt_slab_set_init(&sh->blocks);
 	list_init(&sh->free_proxies);

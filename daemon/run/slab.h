@@ -56,6 +56,19 @@ bool rt_slab_grow(struct slab *s);
 /* Past the limit of cells; NULL: no memory. */
 void *rt_slab_take_past_limit(struct slab *s);
 
+enum { SLAB_AHEAD = 8 };
+
+/* What will be taken some times later, so that its first lines have arrived by then: after much has
+ * come and gone the stack leads all over the memory. */
+static inline void rt_slab_fetch_ahead(const struct slab *s, int lines)
+{
+	if (__builtin_expect(s->n_free <= SLAB_AHEAD, 0))
+		return;
+	const char *p = s->free[s->n_free - SLAB_AHEAD];
+	for (int i = 0; i < lines; i++)
+		__builtin_prefetch(p + 64 * i, 1);
+}
+
 static inline void *rt_slab_take(struct slab *s)
 {
 	if (__builtin_expect(s->n_free == 0, 0) && !rt_slab_grow(s))
@@ -101,6 +114,13 @@ static inline void *rt_block_take(struct slab_set *set, size_t bytes)
 {
 	size_t i = (bytes - 1) / SLAB_STEP;
 	return i < SLAB_CLASSES ? rt_slab_take(&set->of[i]) : rt_block_big(bytes);
+}
+
+static inline void rt_block_fetch_ahead(const struct slab_set *set, size_t bytes, int lines)
+{
+	size_t i = (bytes - 1) / SLAB_STEP;
+	if (i < SLAB_CLASSES)
+		rt_slab_fetch_ahead(&set->of[i], lines);
 }
 
 static inline void rt_block_give(struct slab_set *set, void *p, size_t bytes)

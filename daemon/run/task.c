@@ -27,35 +27,36 @@ struct task *rt_task_new(act_shard *sh, act_step step, size_t frame_bytes,
 	static const struct act_task_opts none = {.name = NULL};
 	const struct act_task_opts *o = opts != NULL ? opts : &none;
 	CHECK(o->frame_init_size <= frame_bytes && frame_bytes < UINT32_MAX / 2);
-	struct actor *a = rt_actor_new(sh, &rt_task_class, o->cap);
 	size_t bytes = sizeof(struct task) + frame_bytes;
+	rt_block_fetch_ahead(&sh->blocks, bytes, 4);
+	struct actor *a = rt_actor_new(sh, &rt_task_class, o->cap);
 	struct task *t = a != NULL ? rt_block_take(&sh->blocks, bytes) : NULL;
 	if (t == NULL) {
 		if (a != NULL)
 			rt_actor_release(sh, a, ACT_ENOMEM, NULL);
 		return NULL;
 	}
-	memset(t, 0, bytes);
-	t->step = step;
-	t->slot = rt_slot_of(sh, a);
-	t->frame_bytes = (uint32_t)frame_bytes;
-	t->timer.kind = WHEEL_TASK;
-	t->name = o->name != NULL ? o->name : "task";
+	*t = (struct task){.step = step,
+			   .slot = rt_slot_of(sh, a),
+			   .frame_bytes = (uint32_t)frame_bytes,
+			   .wait_of = WAIT_GRANTED,
+			   .timer.kind = WHEEL_TASK,
+			   .name = o->name != NULL ? o->name : "task",
+			   .arg = o->arg,
+			   .arg_dtor = o->arg_dtor};
 	if (home->group != NULL)
 		t->of.group = home->group;
 	else
 		t->of.parent = parent;
-	t->arg = o->arg;
-	t->arg_dtor = o->arg_dtor;
 	list_init(&t->wait);
-	list_init(&t->holds);
 	link_home(t, home);
+	if (frame_bytes > 0)
+		memset(rt_task_frame(t), 0, frame_bytes);
 	if (o->frame_init_size > 0)
 		memcpy(rt_task_frame(t), o->frame_init, o->frame_init_size);
 	a->state = t;
 	uint32_t flags = STATUS(0, 0, FLAG_TASK) | (o->high ? STATUS(0, 0, FLAG_HIGH) : 0);
 	a->status += flags + STATUS(RUN_PARKED - RUN_IDLE, 0, 0);
-	t->wait_of = WAIT_GRANTED;
 	return t;
 }
 
@@ -85,11 +86,11 @@ static void settle_granted(act_shard *sh, struct task *t, bool is_killed)
 	enum granted kind = (enum granted)t->granted_is;
 	t->granted_is = GRANTED_NOTHING;
 	if (kind == GRANTED_JOB)
-		rt_offload_settle(t->granted, is_killed);
+		rt_offload_settle(t->w.granted, is_killed);
 	else if (is_killed && kind == GRANTED_MSG)
-		rt_msg_free(sh, t->granted);
+		rt_msg_free(sh, t->w.granted);
 	else if (is_killed && kind == GRANTED_RESULT)
-		act_child_result_drop(t->granted);
+		act_child_result_drop(t->w.granted);
 }
 
 static int first_step(act_shard *sh, struct task *t)
@@ -119,8 +120,8 @@ static inline void fetch_ahead(const act_shard *sh)
 	uint32_t n = rt_runq_count(q);
 	if (n <= AHEAD)
 		return;
-	__builtin_prefetch(&sh->actors[q->slot[(q->head + AHEAD) & q->mask]], 1);
-	const char *t = sh->actors[q->slot[(q->head + AHEAD / 2) & q->mask]].state;
+	__builtin_prefetch(&sh->actors[rt_runq_at(q, AHEAD)], 1);
+	const char *t = sh->actors[rt_runq_at(q, AHEAD / 2)].state;
 	for (int i = 0; i < 4; i++)
 		__builtin_prefetch(t + 64 * i, 1);
 }
@@ -162,7 +163,7 @@ void *act_arg(const act_self *self)
 /* ---- end ---- */
 
 /* False: children are still alive; the task will be run again when they are not. */
-static bool close_scopes(act_shard *sh, struct actor *a, struct task *t)
+static __attribute__((noinline)) bool close_scopes(act_shard *sh, struct actor *a, struct task *t)
 {
 	while (!rt_is_home(t, t->scope)) {
 		act_group *g = t->scope->group;
@@ -185,12 +186,16 @@ static bool close_scopes(act_shard *sh, struct actor *a, struct task *t)
 	return true;
 }
 
-static act_err *final_error(act_shard *sh, struct task *t, int rc)
+static act_err *final_error(act_shard *sh, struct actor *a, int rc)
 {
-	act_err *err = t->err;
-	t->err = NULL;
+	act_err *err = NULL;
+	if (__builtin_expect(a->more != NULL, 0)) {
+		err = a->more->err;
+		a->more->err = NULL;
+	}
 	if (rc >= 0) {
-		act_err_drop(err);
+		if (err != NULL)
+			act_err_drop(err);
 		return NULL;
 	}
 	if (err == NULL && rc == ACT_ECANCELED)
@@ -200,7 +205,7 @@ static act_err *final_error(act_shard *sh, struct task *t, int rc)
 	if (err->refs == 0)
 		return err;
 	if (err->task == 0) {
-		err->task = rt_task_id(sh, t);
+		err->task = rt_id(sh, a);
 		err->at_ns = sh->now_ns;
 	}
 	return err;
@@ -216,14 +221,16 @@ void rt_task_end(act_shard *sh, struct task *t, int rc)
 	}
 	if ((a->sig & SIG_KILL) != 0)
 		t->end_rc = ACT_EKILLED;
-	if (!close_scopes(sh, a, t))
+	if (!rt_is_home(t, t->scope) && !close_scopes(sh, a, t))
 		return;
 	rc = t->end_rc;
-	rt_defer_run(sh, &t->defers);
-	rt_hold_end_all(sh, t, rc);
+	if (a->defers != NULL)
+		rt_defer_run(sh, &a->defers);
+	if (t->holds != NULL)
+		rt_hold_end_all(sh, t, rc);
 	if (t->arg_dtor != NULL)
 		t->arg_dtor(t->arg);
-	act_err *err = final_error(sh, t, rc);
+	act_err *err = final_error(sh, a, rc);
 	if (t->child != NULL)
 		err = rt_group_child_ended(sh, t, rc, err);
 	list_remove(&t->in_scope);
@@ -240,11 +247,9 @@ int act_fail(act_self *self, int code, const char *type, act_err *cause, const c
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	int rc = code < 0 ? code : ACT_EFAILED;
-	struct task *t = rt_me(self);
-	struct more *more = t == NULL && self->a != NULL ? rt_actor_more(self->sh, self->a) : NULL;
-	act_err **place = t != NULL ? &t->err : more != NULL ? &more->err : NULL;
+	struct more *more = self->a != NULL ? rt_actor_more(self->sh, self->a) : NULL;
 	act_err *err = act_err_new(rc, type, text, cause);
-	if (place == NULL) {
+	if (more == NULL) {
 		act_err_drop(err);
 		return rc;
 	}
@@ -252,8 +257,8 @@ int act_fail(act_self *self, int code, const char *type, act_err *cause, const c
 		err->task = act_whoami(self);
 		err->at_ns = self->sh->now_ns;
 	}
-	act_err_drop(*place);
-	*place = err;
+	act_err_drop(more->err);
+	more->err = err;
 	return rc;
 }
 

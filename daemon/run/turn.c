@@ -91,13 +91,8 @@ static inline void run_actor(act_shard *sh, struct actor *a, int rc)
 		after_mail(sh, a, rc);
 }
 
-/* With signals, or a task. */
-static __attribute__((noinline)) void run_other(act_shard *sh, struct actor *a)
+static __attribute__((noinline)) void run_signalled(act_shard *sh, struct actor *a)
 {
-	if (rt_is_task(a)) {
-		rt_task_run(sh, a);
-		return;
-	}
 	int rc = rt_actor_signals(sh, a, true);
 	if (rc == ACT_OK && a->tail == NULL && a->sys == NULL && a->run == RUN_RUNNING &&
 	    a->sig == 0)
@@ -138,10 +133,12 @@ static inline uint32_t activate(act_shard *sh, struct actor *a, uint32_t slot)
 	__atomic_store_n(&sh->self.id, (act_id)(sh->first + slot) << 32 | a->gen, __ATOMIC_RELEASE);
 	RT_ADD(sh->activations, 1);
 	sh->budget = BATCH;
-	if (__builtin_expect((a->status & STATUS(0, 0xff, FLAG_TASK)) != 0 || a->sys != NULL, 0))
-		run_other(sh, a);
-	else
+	if (__builtin_expect((a->status & STATUS(0, 0xff, FLAG_TASK)) == 0 && a->sys == NULL, 1))
 		run_actor(sh, a, ACT_OK);
+	else if (rt_is_task(a))
+		rt_task_run(sh, a);
+	else
+		run_signalled(sh, a);
 	int32_t used = BATCH - sh->budget;
 	return used > 0 ? (uint32_t)used : 1;
 }

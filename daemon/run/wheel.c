@@ -53,7 +53,8 @@ void rt_wheel_add(struct wheel *w, struct act_wheel_node *node, int64_t at_ns)
 {
 	CHECK_DEBUG(node->next == NULL);
 	uint64_t at = at_ns > 0 ? (uint64_t)at_ns : 0;
-	node->tick = at / WHEEL_TICK_NS + (at % WHEEL_TICK_NS != 0);
+	uint64_t tick = at / WHEEL_TICK_NS + (at % WHEEL_TICK_NS != 0);
+	node->tick = tick & ((1ULL << 62) - 1);
 	w->n++;
 	place(w, node);
 }
