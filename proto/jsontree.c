@@ -12,7 +12,8 @@ enum err jsontree_parse(struct slice text, const struct jsonscan_limits *limits,
 	enum err e = jsonscan_check(text, limits, ret_error);
 	if (e != ERR_OK)
 		return e;
-	json_error_t error;
+	json_error_t error = {
+		.text = ""}; /* jansson leaves it alone when memory runs out at once */
 	json_t *tree = json_loadb(text.p, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 	if (tree == NULL) {
 		size_t offset = error.position > 0 ? (size_t)error.position - 1 : 0;
@@ -20,8 +21,10 @@ enum err jsontree_parse(struct slice text, const struct jsonscan_limits *limits,
 		*ret_error = (struct jsonscan_error){
 			.offset = offset, .line = place.line, .column = place.column};
 		snprintf(ret_error->text, sizeof(ret_error->text), "%s", error.text);
-		return json_error_code(&error) == json_error_out_of_memory ? ERR_NOMEM
-									   : ERR_INVALID;
+		/* Of what the scan lets through, jansson refuses numbers out of range; all else is
+		 * want of memory, which it reports as whatever it was reading. */
+		return json_error_code(&error) == json_error_numeric_overflow ? ERR_INVALID
+									      : ERR_NOMEM;
 	}
 	*ret_tree = tree;
 	return ERR_OK;

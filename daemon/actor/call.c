@@ -169,11 +169,14 @@ void call_fail(act_self *self, struct call *call, enum kind kind, const char *fm
 bool call_params(act_self *self, struct call *call, const struct field_table *t, void *out)
 {
 	struct slice text = call->params.n > 0 ? call->params : SLICE_LIT("{}");
-	json_error_t why;
+	json_error_t why = {.text = ""};
 	struct fields_error wrong;
 	call->tree = json_loadb(text.p, text.n, JSON_ALLOW_NUL, &why);
 	if (call->tree == NULL) {
-		call_fail(self, call, KIND_REQUEST_INVALID, "params: %s", why.text);
+		/* They passed the scan with the request: all but numbers out of range is memory. */
+		bool is_range = json_error_code(&why) == json_error_numeric_overflow;
+		call_fail(self, call, is_range ? KIND_REQUEST_INVALID : KIND_MEMORY, "params: %s",
+			  is_range ? why.text : "memory ran out");
 		return false;
 	}
 	enum err e = fields_read_object(t, call->tree, out, NULL, &wrong);

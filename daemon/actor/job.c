@@ -79,7 +79,8 @@ static void tell_keeper(act_self *self, struct job *j, bool is_idle)
 	struct jobs_state s = {.number = j->number,
 			       .is_volatile = j->is_volatile,
 			       .is_ended = job_has_ended(j),
-			       .is_idle = is_idle};
+			       .is_idle = is_idle,
+			       .n_calls = j->n_calls};
 	act_msg *m = act_prepare(self, JOBS_STATE, &s, sizeof(s));
 	if (m != NULL)
 		act_deliver(self, j->keeper, m);
@@ -178,6 +179,33 @@ static void on_stored(act_self *self, struct job *j, act_msg *m)
 		job_feed_stored(self, j, b);
 }
 
+int64_t job_quiet_ns(const struct job *j)
+{
+	if (j->is_broken || j->is_gone)
+		return 0;
+	return job_has_ended(j) ? JOB_QUIET_ENDED_NS : JOB_QUIET_NS;
+}
+
+/* Nobody asks about a job that does not run: its memory can go. */
+static void check_quiet(act_self *self, struct job *j)
+{
+	bool runs = j->env != NULL && !job_has_ended(j) && (j->start_asked || j->was_started);
+	bool is_busy = j->env != NULL && j->env->refs > 1; /* tasks of it are under way */
+	if (runs || is_busy || j->is_told_idle || !list_empty(&j->polls))
+		return;
+	if (act_now_ns(self) - j->quiet_since_ns < job_quiet_ns(j))
+		return;
+	j->is_told_idle = true;
+	tell_keeper(self, j, true);
+}
+
+/* There is no such job, or no longer: whoever asks for ids that are not there leaves no actors. */
+static void leave_at_once(act_self *self, struct job *j)
+{
+	if (job_quiet_ns(j) == 0)
+		check_quiet(self, j);
+}
+
 static int on_msg(act_self *self, void *state, act_msg *m)
 {
 	struct job *j = state;
@@ -185,11 +213,14 @@ static int on_msg(act_self *self, void *state, act_msg *m)
 	case JOB_MSG_CALL: {
 		struct job_call *c = act_data(m);
 		m->buf.dtor = NULL; /* it is ours now */
+		j->n_calls++;
 		route(self, j, c);
+		leave_at_once(self, j);
 		return ACT_OK;
 	}
 	case JOB_MSG_STIR:
 		on_stir(self, j);
+		leave_at_once(self, j);
 		return ACT_OK;
 	case STORE_APPLIED:
 		on_stored(self, j, m);
@@ -200,19 +231,6 @@ static int on_msg(act_self *self, void *state, act_msg *m)
 	default:
 		return ACT_OK;
 	}
-}
-
-/* Nobody asks about a job that does not run: its memory can go. */
-static void check_quiet(act_self *self, struct job *j)
-{
-	bool runs = j->env != NULL && !job_has_ended(j) && (j->start_asked || j->was_started);
-	bool is_busy = j->env != NULL && j->env->refs > 1; /* tasks of it are under way */
-	if (runs || is_busy || j->is_told_idle || !list_empty(&j->polls))
-		return;
-	if (act_now_ns(self) - j->quiet_since_ns < JOB_QUIET_NS)
-		return;
-	j->is_told_idle = true;
-	tell_keeper(self, j, true);
 }
 
 static int on_signal(act_self *self, void *state, const struct act_sig *sig)

@@ -261,6 +261,7 @@ static void end_run(act_self *self, struct life *l)
 	results_close(j->env->results);
 	task_free(l->root);
 	l->root = NULL;
+	jobenv_trim(j->env);
 }
 
 static void forget_keys(act_self *self, struct job *j)

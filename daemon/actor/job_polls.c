@@ -211,7 +211,7 @@ static void run_wait(act_self *self, struct job *j, struct poll *p, int64_t now)
 
 static int64_t next_time(const struct job *j, int64_t now)
 {
-	int64_t next = now + JOB_QUIET_NS;
+	int64_t next = now + job_quiet_ns(j);
 	LIST_EACH (l, (struct link *)(uintptr_t)&j->polls) {
 		const struct poll *p = LIST_ENTRY(l, struct poll, link);
 		int64_t linger = p->line_ns + JOB_RESULTS_LINGER_MS * NS_PER_MS;

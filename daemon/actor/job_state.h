@@ -51,6 +51,7 @@ struct job {
 	uint64_t feed_next;
 	struct act_timer timer;
 	int64_t quiet_since_ns; /* nobody has asked since */
+	uint32_t n_calls;	/* that came from the keeper */
 	uint64_t next_tag;
 	struct bodyread *body_read; /* the body that was asked for last */
 	uint64_t body_id;
@@ -66,7 +67,11 @@ struct parked {
 	struct store_batch *batch;
 };
 
-#define JOB_QUIET_NS (30 * NS_PER_S)
+/* How long a job that does not run stays in memory for the next who asks: ended, or not yet begun.
+ */
+#define JOB_QUIET_ENDED_NS (2 * NS_PER_S)
+#define JOB_QUIET_NS	   (30 * NS_PER_S)
+int64_t job_quiet_ns(const struct job *j);
 
 /* Keeps the call for later; false: no memory (it has been refused). */
 bool job_park(act_self *self, struct link *list, struct job_call *call);

@@ -89,6 +89,7 @@ bool keeper_wake(act_self *self, struct keeper *k, struct entry *e, struct job_s
 			     .is_attached = e->is_attached};
 	if (e->actor != 0)
 		return true;
+	e->n_calls = 0;
 	e->actor = job_spawn(self, &a);
 	if (e->actor != 0 && act_monitor(self, e->actor, ref_of(e)) != ACT_OK) {
 		act_kill(self, e->actor);
@@ -108,7 +109,9 @@ void keeper_pass(act_self *self, struct keeper *k, struct entry *e, struct job_c
 			rc = act_send_buf(self, e->actor, JOB_MSG_CALL, c, sizeof(*c),
 					  job_call_free);
 	}
-	if (rc != ACT_OK)
+	if (rc == ACT_OK)
+		e->n_calls++;
+	else
 		job_call_refuse(self, c, rc == ACT_EFULL ? KIND_BUSY : KIND_MEMORY,
 				act_rc_text(rc));
 }
@@ -165,7 +168,7 @@ static void on_state(act_self *self, struct keeper *k, const struct jobs_state *
 	}
 	if (s->is_ended && !s->is_idle)
 		on_ended(self, k, e);
-	if (!s->is_idle || e->actor == 0)
+	if (!s->is_idle || e->actor == 0 || s->n_calls != e->n_calls)
 		return;
 	act_demonitor(self, e->actor, ref_of(e));
 	act_stop(self, e->actor);

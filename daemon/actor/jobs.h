@@ -68,6 +68,7 @@ struct jobs_state {
 	bool is_again; /* it had ended and is queued once more; what follows is told with it */
 	uint32_t uid;
 	uint8_t priority;
+	uint32_t n_calls; /* it has had: if the keeper has sent more, it may not go after all */
 };
 
 /* Reads the open jobs of the store and goes on with them. 0: no memory. */

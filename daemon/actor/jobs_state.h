@@ -24,7 +24,8 @@ struct entry {
 	uint8_t priority;
 	uint32_t uid;
 	int64_t queued_ns;
-	act_id actor; /* 0: none now */
+	act_id actor;	  /* 0: none now */
+	uint32_t n_calls; /* passed to that actor */
 };
 
 struct submission {

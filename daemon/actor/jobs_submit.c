@@ -168,7 +168,10 @@ static bool check(act_self *self, const struct keeper *k, const struct jobs_subm
 
 void keeper_submit(act_self *self, struct keeper *k, struct jobs_submit *submit, uint64_t token)
 {
-	struct submission *s = check(self, k, submit, token) ? calloc(1, sizeof(*s)) : NULL;
+	bool ok = check(self, k, submit, token);
+	struct submission *s = ok ? calloc(1, sizeof(*s)) : NULL;
+	if (ok && s == NULL)
+		refuse(self, token, KIND_MEMORY, "out of memory");
 	if (s == NULL) {
 		jobs_submit_free(submit);
 		return;

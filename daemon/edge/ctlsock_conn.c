@@ -102,12 +102,13 @@ static void set_paused(struct ctlconn *c, bool on)
 	c->cs->transport->ops->pause(c->tc, on);
 }
 
-static void queue_request(struct ctlconn *c, const struct sp_request *rq)
+/* False: no memory. The connection has to end then, so that the caller asks anew. */
+static bool queue_request(struct ctlconn *c, const struct sp_request *rq)
 {
 	struct ctlsock *cs = c->cs;
 	struct ctlsock_request *r = malloc(sizeof(*r) + rq->body.n + 1);
 	if (r == NULL)
-		return; /* never answered: the caller's time-out speaks */
+		return false;
 	r->next = NULL;
 	r->token.conn = c->id;
 	r->token.n_words = (uint8_t)rq->words.n;
@@ -127,6 +128,7 @@ static void queue_request(struct ctlconn *c, const struct sp_request *rq)
 	cs->stats.n_requests++;
 	if (was_empty)
 		cs->owner.on_requests(cs->owner.ctx);
+	return true;
 }
 
 /* One payload. False: the connection has to end. */
@@ -137,8 +139,7 @@ static bool take_payload(struct ctlconn *c, struct slice payload)
 		return false; /* a subscriber has nothing to say */
 	switch (sp_request_parse(payload, &rq)) {
 	case ERR_OK:
-		queue_request(c, &rq);
-		return true;
+		return queue_request(c, &rq);
 	case ERR_TOO_LARGE:
 		return true; /* too many hops: dropped, as nng does */
 	default:
@@ -152,8 +153,11 @@ void ctlconn_reply(struct ctlconn *c, const void *words, size_t n_words, struct 
 	size_t before = c->out.n_bytes;
 	sp_frame_put(head, n_words + body->n);
 	memcpy(head + SP_FRAME_HEAD_BYTES, words, n_words);
-	if (outqueue_push_file(&c->out, head, SP_FRAME_HEAD_BYTES + n_words, body, fd) != ERR_OK)
+	if (outqueue_push_file(&c->out, head, SP_FRAME_HEAD_BYTES + n_words, body, fd) != ERR_OK) {
+		c->is_broken = true; /* an answer is lost: the caller must not wait for it */
+		mark_dirty(c);
 		return;
+	}
 	if (before == 0)
 		c->moved_ns = now_ns(c->cs);
 	c->cs->stats.output_bytes += c->out.n_bytes - before;
@@ -352,7 +356,7 @@ static bool flush_conn(struct ctlconn *c)
 	}
 	if (wants)
 		ctlsock_watch(cs);
-	if (c->state == CONN_DISCARDING && c->discard == 0 && !wants) {
+	if (c->is_broken || (c->state == CONN_DISCARDING && c->discard == 0 && !wants)) {
 		ctlconn_end(c);
 		return false;
 	}

@@ -26,6 +26,7 @@ struct ctlconn {
 	ctlsock_conn_id id;
 	enum ctlconn_state state;
 	bool is_paused, is_dirty, wants_write;
+	bool is_broken; /* ends at the next flush */
 	uint32_t n_inflight;
 	struct bytes in;
 	uint64_t discard; /* bytes still to be swallowed */

@@ -83,14 +83,15 @@ void jobenv_scopes_write(const struct jobenv *env, struct bytes *out)
 	bytes_add_byte(out, ']');
 }
 
-static void free_pool(struct jobenv *env)
+void jobenv_trim(struct jobenv *env)
 {
-	for (uint32_t i = 0; env->pool != NULL && i < env->spec->n_nodes; i++)
+	for (uint32_t i = 0; env->pool != NULL && i < env->spec->n_nodes; i++) {
 		for (struct task *t = env->pool[i], *next; t != NULL; t = next) {
 			next = t->next_free;
 			free(t);
 		}
-	free(env->pool);
+		env->pool[i] = NULL;
+	}
 }
 
 void jobenv_unref(struct jobenv *env)
@@ -99,7 +100,8 @@ void jobenv_unref(struct jobenv *env)
 		return;
 	LIST_EACH_SAFE (l, &env->tasks)
 		task_free(LIST_ENTRY(l, struct task, all));
-	free_pool(env);
+	jobenv_trim(env);
+	free(env->pool);
 	results_free(env->results);
 	feed_free(env->feed);
 	recall_free(env->recall);

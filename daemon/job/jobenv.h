@@ -73,6 +73,8 @@ struct jobenv_opts {
 struct jobenv *jobenv_new(const struct jobenv_opts *opts);
 struct jobenv *jobenv_ref(struct jobenv *env);
 void jobenv_unref(struct jobenv *env);
+/* Gives back the tasks kept for reuse: the tree has ended. */
+void jobenv_trim(struct jobenv *env);
 static inline struct slice jobenv_id(const struct jobenv *env)
 {
 	return slice_of(env->id);

@@ -102,6 +102,8 @@ static enum err trial_string(struct spec_build *b, const json_t *v, const struct
 			e = tmpl_render_value(&t, &b->w->vars_env, ret, &why);
 	}
 	arena_fini(&a);
+	if (e == ERR_OK && *ret == NULL && use == TMPL_URL)
+		return ERR_NOMEM;
 	return e != ERR_OK ? fail_interp(b, at, &why) : ERR_OK;
 }
 
