@@ -114,6 +114,9 @@ sim: $(SIM_BIN) ## seeded simulations of runtime and daemon (SCHEDULES=N for mor
 	$(Q)SIM_SCHEDULES=$(SCHEDULES) sh tests/run-programs.sh $(SIM_BIN)
 e2e: all $(E2E_RUNNER) ## the real daemon, the real command, real servers (CASES=pattern for some)
 	$(Q)V=$(V) MUSTER_BUILD=$(abspath $(BUILD)) $(E2E_RUNNER) $(CASES)
+.PHONY: reliability
+reliability: all $(E2E_RUNNER) ## killed, torn, damaged, starved: the long form, half an hour (CASES=pattern)
+	$(Q)RELIABILITY=full V=$(V) MUSTER_BUILD=$(abspath $(BUILD)) $(E2E_RUNNER) $(CASES)
 
 .PHONY: run lint
 run: all ## start a private daemon and fetch real files through it (URLS=FILE: those instead)

@@ -278,10 +278,11 @@ def muster(daemon, *args, stdin=None, timeout=60, env=None, text=True):
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def muster_start(daemon, *args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
+def muster_start(daemon, *args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=None):
     """Starts the command and returns its Popen; ended with the case."""
     argv = [f"{BUILD}/muster", "--socket", daemon.address] + [str(a) for a in args]
-    p = subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
+    p = subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
+                         env=dict(os.environ, **(env or {})))
 
     def end():
         if p.poll() is None:

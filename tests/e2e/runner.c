@@ -4,8 +4,10 @@
  * The cases are Python functions (cases_*.py). `python3 tests/e2e/run.py --list` names them, one
  * process runs each, in a directory of its own that is removed when it passes.
  * usage: runner [PATTERN]     only cases whose name contains PATTERN
+ * RELIABILITY=full in the environment: the cases of tests/reliability alone, in their long form.
  */
 #include <check.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +17,21 @@
 #define CASES_MAX      1024
 #define NAME_MAX_BYTES 160
 #define CASE_SECONDS   180
+#define LONG_SECONDS   1800
 
 static char cases[CASES_MAX][NAME_MAX_BYTES];
 static int n_cases;
 
+static bool is_long(void)
+{
+	return getenv("RELIABILITY") != NULL;
+}
+
 static void list_cases(const char *pattern)
 {
-	FILE *list = popen("python3 tests/e2e/run.py --list", "r");
+	FILE *list = popen(is_long() ? "python3 tests/e2e/run.py --list reliability"
+				     : "python3 tests/e2e/run.py --list",
+			   "r");
 	char line[NAME_MAX_BYTES];
 	while (list != NULL && fgets(line, sizeof(line), list) != NULL && n_cases < CASES_MAX) {
 		line[strcspn(line, "\n")] = '\0';
@@ -53,7 +63,7 @@ int main(int argc, char **argv)
 	list_cases(argc > 1 ? argv[1] : NULL);
 	Suite *suite = suite_create("end to end");
 	TCase *tc = tcase_create("cases");
-	tcase_set_timeout(tc, CASE_SECONDS);
+	tcase_set_timeout(tc, is_long() ? LONG_SECONDS : CASE_SECONDS);
 	tcase_add_loop_test(tc, case_passes, 0, n_cases);
 	suite_add_tcase(suite, tc);
 	SRunner *sr = srunner_create(suite);
