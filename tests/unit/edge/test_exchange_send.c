@@ -284,20 +284,26 @@ START_TEST(upload_that_nobody_reads_times_out)
 }
 END_TEST
 
+/* Waiting, it would take the 40 ms of a delayed acknowledgement each time; a busy machine, now and
+ * then. */
 START_TEST(post_over_tls_does_not_wait_for_an_acknowledgement)
 {
+	enum { TRIES = 20 };
 	struct xscene s;
-	struct xgot g;
+	uint32_t least_ms = UINT32_MAX;
 	xscene_open(&s, true, 0);
 	s.req.method = SLICE_LIT("POST");
 	s.req.body = (struct xbody){.kind = XBODY_BYTES, .bytes = SLICE_LIT("payload")};
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < TRIES && least_ms >= 20; i++) {
+		struct xgot g;
 		rawd_add(s.server, &(struct rawd_reply){.bytes = SLICE_LIT(OK5), .body_first = 7});
-	xscene_get(&s, &g);
-	xgot_fini(&g);
-	xscene_get(&s, &g);
-	ck_assert(g.ok && g.end.timing.total_ms < 20);
-	xgot_fini(&g);
+		xscene_get(&s, &g);
+		ck_assert(g.ok);
+		if (i > 0 && g.end.timing.total_ms < least_ms)
+			least_ms = (uint32_t)g.end.timing.total_ms;
+		xgot_fini(&g);
+	}
+	ck_assert_uint_lt(least_ms, 20);
 	xscene_close(&s);
 }
 END_TEST
