@@ -24,6 +24,7 @@ static const char *const wait_text[TASK_WAITS] = {
 	[TASK_WAITS_READER] = "waits for results to be read",
 	[TASK_WAITS_RESUME] = "waits for the job to be resumed",
 	[TASK_WAITS_TIME] = "sleeps",
+	[TASK_WAITS_TAKER] = "waits until its item is taken",
 	[TASK_WAITS_PLACE] = "waits for a place among the programs",
 };
 

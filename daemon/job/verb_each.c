@@ -21,7 +21,7 @@ static bool only_fetches(void *ctx, const struct node *n)
 	bool *only = ctx;
 	const uint32_t slow = 1u << VERB_SLEEP | 1u << VERB_EXEC | 1u << VERB_TAKE |
 			      1u << VERB_WAIT | 1u << VERB_PUT;
-	if (slow >> n->verb & 1u)
+	if (slow >> n->verb & 1u || (n->verb == VERB_EMIT && each_emits_has(n)))
 		*only = false;
 	return *only;
 }

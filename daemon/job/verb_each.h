@@ -158,7 +158,7 @@ bool each_kept_read(struct slice data, struct each_kept *ret);
 /* A step: reads what was kept of the item. frame: struct each_again. */
 int each_again_step(act_self *self, void *again);
 void each_again_done(act_self *self, struct each_again *a);
-/* ---- sources that are fed by a task of the each: verb_each_fed.c, verb_each_pages.c ---- */
+/* ---- sources that are fed by a task of the each: verb_each_fed.c, _pages.c, _emits.c ---- */
 
 /* Where such a source's state begins. */
 struct each_fed {
@@ -184,6 +184,14 @@ void each_fed_fini(struct each_frame *e);
 bool each_pages_make(struct each_frame *e);
 int each_pages_produce(act_self *self, void *pages);
 void each_pages_fini(struct each_frame *e);
+
+bool each_emits_make(struct each_frame *e);
+int each_emits_produce(act_self *self, void *emits);
+/* Whether what n emits are items. */
+bool each_emits_has(const struct node *n);
+/* The each whose items an emit makes; NULL: of none. */
+struct each_frame *each_emits_for(const struct task *emit);
+struct feed *each_emits_feed(const struct each_frame *e);
 
 /* ---- the feeder (verb_each_feeder.c) ---- */
 

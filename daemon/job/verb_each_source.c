@@ -118,17 +118,15 @@ static const struct each_source source[] = {
 	[SOURCE_JSON] = TEXT_SOURCE,
 	[SOURCE_LINES] = TEXT_SOURCE,
 	[SOURCE_BETWEEN] = TEXT_SOURCE,
-	[SOURCE_PAGES] = {.is_counted = true,
-			  .make = each_pages_make,
-			  .recall = each_fed_recall,
-			  .open = each_fed_open,
-			  .take = each_fed_take,
-			  .load = each_fed_load,
-			  .more = each_fed_more,
-			  .produce = each_pages_produce,
-			  .done_below = each_fed_done_below,
-			  .known = each_fed_known,
-			  .fini = each_pages_fini},
+#define FED_SOURCE(maker, producer, finisher)                                                      \
+	{                                                                                          \
+		.is_counted = true, .make = maker, .recall = each_fed_recall,                      \
+		.open = each_fed_open, .take = each_fed_take, .load = each_fed_load,               \
+		.more = each_fed_more, .produce = producer, .done_below = each_fed_done_below,     \
+		.known = each_fed_known, .fini = finisher                                          \
+	}
+	[SOURCE_PAGES] = FED_SOURCE(each_pages_make, each_pages_produce, each_pages_fini),
+	[SOURCE_EMITS] = FED_SOURCE(each_emits_make, each_emits_produce, each_fed_fini),
 };
 
 const struct each_source *each_source(enum source_kind k)

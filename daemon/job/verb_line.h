@@ -5,11 +5,15 @@
 
 #include "job/line.h"
 
+struct feed;
+
 struct emit_frame {
 	act_co co;
 	int rc;
 	char *text; /* the value, malloc'd */
-	struct line_plain line;
+	struct results_wait wait;
+	struct feed *feed; /* of the generator it is in, once its item is there; NULL: none */
+	uint64_t next;	   /* the index behind it */
 };
 
 struct exec_frame {

@@ -242,3 +242,21 @@ def kill_9_among_pages_asks_for_none_again():
     again = [p for p in pages if w.count(p) > 1]
     assert len(again) <= 3, again  # a page that was under way when the daemon died
     assert w.count() <= 41 * 21 + 3 * 5, w.count()
+
+
+@case
+def a_generator_stands_still_until_its_items_are_taken():
+    d = Daemon()
+    with open("job.json", "w", encoding="utf-8") as f:
+        json.dump({"run": {"each": {"in": {"emits": {"each": {"in": {"range": [0, 100000]}, "concurrency": 4,
+                                                             "do": {"emit": "${item}"}}}},
+                                    "concurrency": 3, "do": {"sleep": "1h"}}}}, f)
+    name = muster(d, "submit", "--detach", "job.json").out.strip()
+    wait_until("three items to sleep", lambda: "sleeps" in muster(d, "explain", name + "/0.2").out)
+    wait_until("an emit to stand still", lambda: "until its item is taken" in muster(d, "explain", name + "/0.s.4").out)
+    n = len(muster(d, "results", name).lines)
+    assert 3 <= n <= 3 + 4, n
+    d.restart()
+    wait_until("three items to sleep", lambda: "sleeps" in muster(d, "explain", name + "/0.2").out)
+    assert len(muster(d, "results", name).lines) <= 3 + 4 + 4
+    assert muster(d, "cancel", name).status == 0

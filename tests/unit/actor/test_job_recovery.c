@@ -73,6 +73,16 @@ static const struct row rows[] = {
 	 "{\"run\":{\"each\":{\"in\":{\"between\":[\"l\",\"o\"],\"of\":\"" H
 	 "/ok\"},\"concurrency\":2,\"do\":{\"fallback\":[\"" H "/slow/9?${item}\"]}}}}",
 	 NULL, "succeeded", 2, 0, 0, 2, 2},
+	{"a generator",
+	 "{\"run\":{\"each\":{\"in\":{\"emits\":{\"sequence\":[{\"emit\":1},\"" H
+	 "/slow/9?s\",{\"each\":{\"in\":[2,3,4],\"concurrency\":1,\"do\":{\"sequence\":[{"
+	 "\"sleep\":\"7ms\"},{\"emit\":\"${item}\"}]}}}]}},\"concurrency\":1,\"do\":{\"fetch\":\"" H
+	 "/slow/9?${item}\"}}}}",
+	 NULL, "succeeded", 9, 0, 0, 9, 2},
+	{"a generator that fails",
+	 "{\"run\":{\"each\":{\"in\":{\"emits\":{\"sequence\":[{\"emit\":1},{\"emit\":2},{\"fail\":"
+	 "\"x\"}]}},\"concurrency\":1,\"do\":{\"fetch\":\"" H "/slow/9?${item}\"}}}}",
+	 NULL, "failed", 4, 1, 0, 5, 1},
 	{"any keeps its winner",
 	 "{\"run\":{\"sequence\":[{\"id\":\"w\",\"any\":[{\"sequence\":[\"" H
 	 "/status/404\"]},{\"sequence\":[{\"emit\":7}]}]},\"" H "/slow/30?${w}\"]}}",

@@ -165,6 +165,39 @@ static const struct row rows[] = {
 	 "\"first\":\"" H "/page/${n}\",\"next\":\"/next\",\"items\":\"/items\"}},"
 	 "\"as\":\"n\",\"do\":{\"fetch\":\"" H "/ok${n}\"}}}}}}",
 	 "succeeded", 15, 0, 0, 0, 0, 15},
+	{"each over what a task emits",
+	 "{\"run\":{\"each\":{\"in\":{\"emits\":{\"sequence\":[{\"emit\":\"a\"},{\"each\":{\"in\":["
+	 "1,2,3],\"do\":{\"emit\":\"${item}\"}}},{\"emit\":\"b\"}]}},\"as\":\"n\",\"do\":{"
+	 "\"fetch\":\"" H "/ok${n}\"}}}}",
+	 "succeeded", 10, 0, 0, 0, 0, 10},
+	{"a generator that fails fails its each after the items",
+	 "{\"run\":{\"each\":{\"in\":{\"emits\":{\"sequence\":[{\"emit\":1},{\"emit\":2},{\"fail\":"
+	 "\"no more\"},{\"emit\":3}]}},\"as\":\"n\",\"do\":{\"fetch\":\"" H "/ok${n}\"}}}}",
+	 "failed", 4, 1, 0, 0, 1, 5},
+	{"a failing item cancels the generator, whose finally runs",
+	 "{\"run\":{\"each\":{\"mode\":\"group\",\"in\":{\"emits\":{\"sequence\":[{\"emit\":1},{"
+	 "\"sleep\":\"1h\"},{\"emit\":2}],\"finally\":\"" H "/ok?f\"}},\"do\":{\"fetch\":\"" H
+	 "/s404?${item}\"}}}}",
+	 "failed", 2, 1, 0, 0, 1, 3},
+	{"a generator within a generator",
+	 "{\"run\":{\"each\":{\"in\":{\"emits\":{\"each\":{\"in\":{\"emits\":{\"group\":[{\"emit\":"
+	 "1},"
+	 "{\"emit\":2}]}},\"do\":{\"gather\":[{\"emit\":\"${item}a\"},{\"emit\":\"${item}b\"}]}}}},"
+	 "\"do\":{\"fetch\":\"" H "/ok${item}\"}}}}",
+	 "succeeded", 10, 0, 0, 0, 0, 10},
+	{"what another source within a generator emits is no item",
+	 "{\"run\":{\"each\":{\"in\":{\"emits\":{\"each\":{\"in\":{\"json\":{\"emit\":[1,2]}},"
+	 "\"do\":{"
+	 "\"emit\":\"${item}\"}}}},\"do\":{\"fetch\":\"" H "/ok${item}\"}}}}",
+	 "succeeded", 5, 0, 0, 0, 0, 5},
+	{"a generator that emits nothing",
+	 "{\"run\":{\"each\":{\"in\":{\"emits\":{\"sleep\":\"1ms\"}},\"do\":\"" H "/ok\"}}}",
+	 "succeeded", 0, 0, 0, 0, 0, 0},
+	{"emitted items pass where",
+	 "{\"run\":{\"each\":{\"in\":{\"emits\":{\"each\":{\"in\":{\"range\":[0,100]},\"do\":{"
+	 "\"emit\":{\"n\":\"${item}\"}}}}},\"where\":{\"/n\":{\"gt\":97}},\"do\":{\"fetch\":\"" H
+	 "/ok${item/n}\"}}}}",
+	 "succeeded", 102, 0, 0, 0, 0, 102},
 	{"a source that fails fails its each",
 	 "{\"run\":{\"each\":{\"in\":{\"json\":\"" H
 	 "/s404\",\"items\":\"\"},\"as\":\"n\",\"do\":{\"fetch\":\"" H "/ok${n}\"}}}}",
