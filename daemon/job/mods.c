@@ -13,8 +13,9 @@
 
 bool mods_has(const struct node *n)
 {
-	return n->when != NULL || n->finally != NULL || n->n_catch > 0 || n->has_timeout ||
-	       n->n_with > 0 || (n->retry != NULL && !verb_retries_itself(n->verb));
+	return n->late[LATE_OUTER] != NULL || n->when != NULL || n->finally != NULL ||
+	       n->n_catch > 0 || n->has_timeout || n->n_with > 0 ||
+	       (n->retry != NULL && !verb_retries_itself(n->verb));
 }
 
 void mods_free(struct mods *m)
@@ -423,6 +424,32 @@ static int finally_step(act_self *self, void *task)
 
 /* ---- when ---- */
 
+/* False: it is skipped, or what its modifiers refer to makes no sense. */
+static bool is_due(struct task *t)
+{
+	if (!task_reads_late(t, LATE_WHEN))
+		return false;
+	if (t->node->when == NULL || names_hold(t->node->when, NULL, t->names))
+		return task_reads_late(t, LATE_OUTER);
+	t->out.state = OUTCOME_SKIPPED;
+	return false;
+}
+
+/* A leaf that could not even begin, and no earlier life has told so. */
+static bool is_untold(struct task *t)
+{
+	struct outcome now = t->out;
+	if (now.state != OUTCOME_FAILED || !verb_is_leaf(t->node->verb))
+		return false;
+	t->out = (struct outcome){0};
+	if (line_recall(t)) {
+		outcome_fini(&now);
+		return false;
+	}
+	t->out = now;
+	return true;
+}
+
 int mods_step(act_self *self, void *task)
 {
 	struct task *t = task;
@@ -432,8 +459,11 @@ int mods_step(act_self *self, void *task)
 	}
 	struct mods *m = t->mods;
 	CO_BEGIN(&m->when_co);
-	if (t->node->when != NULL && !names_hold(t->node->when, NULL, t->names)) {
-		t->out.state = OUTCOME_SKIPPED;
+	if (!is_due(t)) {
+		if (is_untold(t)) {
+			m->line.t = t;
+			CO_CALL(&m->when_co, m->rc, line_plain, &m->line);
+		}
 		return ACT_OK;
 	}
 	CO_CALL(&m->when_co, m->rc, finally_step, t);

@@ -161,6 +161,31 @@ struct with_spec {
 	struct slice as;	  /* n == 0: none */
 };
 
+/*
+ * What is known only when the task starts: members whose form has to be checked (numbers, lists of
+ * kinds, marks) and in which references stand. The rest of them has been read already.
+ */
+enum late_phase { LATE_WHEN, LATE_OUTER, LATE_INNER, LATE_PHASES };
+
+enum late_kind {
+	LATE_OF_WHEN,	 /* the condition */
+	LATE_OF_RETRY,	 /* members of it */
+	LATE_OF_CATCH,	 /* kinds of clause .index */
+	LATE_OF_GATHER,	 /* {"min_ok":…} */
+	LATE_OF_EACH,	 /* members: concurrency, mode, min_ok */
+	LATE_OF_WHERE,	 /* the condition */
+	LATE_OF_BETWEEN, /* the marks */
+	LATE_OF_JSON,	 /* the pointer to the items */
+	LATE_OF_PAGES,	 /* members: next, items */
+};
+
+struct spec_late {
+	enum late_kind kind;
+	uint32_t index;
+	struct spec_value value;
+	const struct spec_late *next;
+};
+
 /* Where a node hangs: what the last piece of its path looks like. */
 enum node_place {
 	PLACE_ROOT,    /* "0" */
@@ -181,6 +206,7 @@ struct node {
 	uint32_t serial; /* in order of the text; root 0, < job_spec.n_nodes: for tables aside */
 	uint32_t depth;	 /* root 0 */
 	const struct node *parent;
+	const struct spec_late *late[LATE_PHASES]; /* NULL: none */
 
 	struct slice id;       /* n == 0: none */
 	bool is_read;	       /* some ${id} or `of` asks for its value or outcome */
@@ -223,6 +249,17 @@ struct node {
 		const struct tmpl *event; /* set clear wait */
 	} u;
 };
+
+/* A node whose late members have been read; made for one task. */
+struct late_node;
+struct job_spec;
+/* A copy of n without any of them. NULL: no memory. */
+struct late_node *late_node_new(struct job_spec *s, const struct node *n);
+void late_node_free(struct late_node *l);
+const struct node *late_node(const struct late_node *l);
+/* Reads those of the phase. INVALID with a sentence, NOMEM. */
+enum err late_node_read(struct late_node *l, enum late_phase phase, const struct interp_env *env,
+			char sentence[512]);
 
 /* The last piece of a node's path with its dot: ".3", ".c0", ".f"; root "0"; PLACE_EACH "",
  * PLACE_PAGE ".s". */

@@ -38,6 +38,9 @@ struct spec_build {
 	const struct spec_scope *scope;
 	const struct spec_scope *item; /* of the each right around; NULL: none */
 	uint32_t depth;
+	json_t *kept; /* what spec_keep fills; NULL: w's */
+	bool is_late; /* the task starts: what is read has been rendered, no reference is left in it
+		       */
 };
 
 /* ---- names: spec_names.c ---- */
@@ -68,9 +71,43 @@ enum err spec_read_value(struct spec_build *b, const json_t *v, const struct fie
 /* A tree where only variables may stand: *ret is without references. */
 enum err spec_read_fixed(struct spec_build *b, const json_t *v, const struct fields_at *at,
 			 const json_t **ret);
+/* ---- what is known when the task starts: spec_late.c ---- */
+
+struct late_spot {
+	struct node *n; /* NULL: only variables may stand */
+	enum late_phase phase;
+	enum late_kind kind;
+	uint32_t index;
+};
+
+/* Like spec_read_fixed, but *ret is NULL if it is to be read when the task starts. */
+enum err spec_read_later(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			 struct late_spot spot, const json_t **ret);
+
+/* A member that may be read later, and what stands for it until then, as JSON. */
+struct late_member {
+	const char *name, *stand_in;
+};
+
+/* *ret is v, with a stand-in for each of the n members that is to be read later. */
+enum err spec_take_later(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			 struct late_spot spot, const struct late_member *member, size_t n,
+			 const json_t **ret);
+/* Readers of members, for spec_late.c: v has no references. */
+enum err spec_read_kinds(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			 struct kindset *ret);
+enum err spec_read_each_numbers(struct spec_build *b, const json_t *v, const struct fields_at *at,
+				struct node *n);
+enum err spec_read_marks(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			 struct source *s);
+enum err spec_read_items(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			 struct source *s);
+enum err spec_read_page_places(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			       struct source *s);
+
 /* A condition, in whose comparisons references may stand: cond_holds_in. */
 enum err spec_read_cond(struct spec_build *b, const json_t *v, const struct fields_at *at,
-			enum cond_use use, const struct cond **ret);
+			enum cond_use use, struct late_spot spot, const struct cond **ret);
 enum err spec_read_pointer(struct spec_build *b, const char *text, const struct fields_at *at,
 			   struct slice *ret);
 /* Takes the reference; the tree lives as long as the spec. */

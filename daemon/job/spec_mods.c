@@ -80,6 +80,9 @@ enum err spec_read_retry(struct spec_build *b, const json_t *v, const struct fie
 static enum err read_retry(struct spec_build *b, const json_t *v, const struct fields_at *at,
 			   struct node *n)
 {
+	static const struct late_member later[] = {
+		{"attempts", "1"}, {"backoff", "\"1s\""}, {"max", "\"1s\""}, {"on", "[]"}};
+	const struct late_spot spot = {n, LATE_OUTER, LATE_OF_RETRY, 0};
 	struct retry_spec *r = ARENA_NEW(b->a, struct retry_spec);
 	if (r == NULL)
 		return b->a->err;
@@ -88,7 +91,8 @@ static enum err read_retry(struct spec_build *b, const json_t *v, const struct f
 		return fields_fail(&b->rd, at, NULL,
 				   "retry needs a member \"attempts\" here: only a fetch has a "
 				   "default");
-	return spec_read_retry(b, v, at, &b->w->s.retry_defaults, true, r);
+	enum err e = spec_take_later(b, v, at, spot, later, sizeof(later) / sizeof(later[0]), &v);
+	return e == ERR_OK ? spec_read_retry(b, v, at, &b->w->s.retry_defaults, true, r) : e;
 }
 
 /* ---- catch ---- */
@@ -105,8 +109,8 @@ static const struct field catch_field[] = {
 };
 const struct field_table spec_catch_table = FIELD_TABLE("a clause of catch", catch_field);
 
-static enum err read_kinds(struct spec_build *b, const json_t *v, const struct fields_at *at,
-			   struct kindset *ret)
+enum err spec_read_kinds(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			 struct kindset *ret)
 {
 	if (!json_is_array(v) || json_array_size(v) == 0)
 		return fields_fail(&b->rd, at, NULL, "kinds must be a list of kinds of errors");
@@ -134,21 +138,22 @@ static struct kindset all_kinds(void)
 }
 
 static enum err read_clause(struct spec_build *b, const json_t *v, const struct fields_at *at,
-			    struct spec_spot spot, struct catch_clause *ret)
+			    struct spec_spot spot, struct node *of, struct catch_clause *ret)
 {
 	struct catch_draft d = {.run = NULL};
 	const struct fields_at kinds_at = spec_at(at, "kinds"), do_at = spec_at(at, "do");
 	const struct spec_scope error = {.up = b->scope, .name = SLICE_LIT("error")};
+	const struct late_spot late = {of, LATE_OUTER, LATE_OF_CATCH, spot.index};
 	const json_t *kinds = NULL;
 	struct node *run = NULL;
 	enum err e = spec_read_fields(b, &spec_catch_table, v, at, &d, NULL);
 	if (e == ERR_OK && d.kinds != NULL)
-		e = spec_read_fixed(b, d.kinds, &kinds_at, &kinds);
+		e = spec_read_later(b, d.kinds, &kinds_at, late, &kinds);
 	if (e == ERR_OK && kinds != NULL)
-		e = read_kinds(b, kinds, &kinds_at, &ret->kinds);
+		e = spec_read_kinds(b, kinds, &kinds_at, &ret->kinds);
 	if (e != ERR_OK)
 		return e;
-	if (kinds == NULL)
+	if (d.kinds == NULL)
 		ret->kinds = all_kinds();
 	b->scope = &error;
 	e = spec_read_task(b, d.run, &do_at, spot, &run);
@@ -170,7 +175,7 @@ static enum err read_catch(struct spec_build *b, const json_t *v, const struct f
 	for (size_t i = 0; i < n_catch; i++) {
 		const struct fields_at here = spec_at_index(at, i);
 		const struct spec_spot spot = {PLACE_CATCH, (uint32_t)i, n};
-		enum err e = read_clause(b, json_array_get(v, i), &here, spot, &clause[i]);
+		enum err e = read_clause(b, json_array_get(v, i), &here, spot, n, &clause[i]);
 		if (e != ERR_OK)
 			return e;
 	}
@@ -185,7 +190,8 @@ static enum err read_when(struct spec_build *b, const json_t *v, const struct fi
 			  struct node *n)
 {
 	enum cond_use use = b->item != NULL ? COND_WHEN_ITEM : COND_WHEN;
-	enum err e = spec_read_cond(b, v, at, use, &n->when);
+	const struct late_spot spot = {n, LATE_WHEN, LATE_OF_WHEN, b->item != NULL};
+	enum err e = spec_read_cond(b, v, at, use, spot, &n->when);
 	return e == ERR_OK ? spec_check_of(b, n->when, at) : e;
 }
 

@@ -184,22 +184,26 @@ static enum err read_source_task(const struct reading *r, const char *member, co
 	return e;
 }
 
+enum err spec_read_items(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			 struct source *s)
+{
+	if (!json_is_string(v))
+		return fields_fail(&b->rd, at, NULL, "items must be a JSON pointer");
+	return spec_read_pointer(b, json_string_value(v), at, &s->items);
+}
+
 static enum err read_json(const struct reading *r)
 {
 	const struct fields_at here = spec_at(r->at, "items");
-	const json_t *items = r->d->items;
+	const struct late_spot spot = {r->n, LATE_INNER, LATE_OF_JSON, 0};
+	const json_t *items = NULL;
+	enum err e = ERR_OK;
 	r->s->items = SLICE_LIT("");
-	if (items != NULL) {
-		enum err e = spec_read_fixed(r->b, items, &here, &items);
-		if (e != ERR_OK)
-			return e;
-		if (!json_is_string(items))
-			return fail(r, "items", "items must be a JSON pointer");
-		e = spec_read_pointer(r->b, json_string_value(items), &here, &r->s->items);
-		if (e != ERR_OK)
-			return e;
-	}
-	return read_source_task(r, "json", r->d->json);
+	if (r->d->items != NULL)
+		e = spec_read_later(r->b, r->d->items, &here, spot, &items);
+	if (e == ERR_OK && items != NULL)
+		e = spec_read_items(r->b, items, &here, r->s);
+	return e == ERR_OK ? read_source_task(r, "json", r->d->json) : e;
 }
 
 static enum err read_lines(const struct reading *r)
@@ -212,25 +216,34 @@ static enum err read_emits(const struct reading *r)
 	return read_source_task(r, "emits", r->d->emits);
 }
 
+enum err spec_read_marks(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			 struct source *s)
+{
+	struct slice mark[2];
+	for (size_t i = 0; i < 2; i++) {
+		const json_t *text = json_array_get(v, i);
+		mark[i] = spec_text_of(text);
+		if (json_array_size(v) != 2 || !json_is_string(text) || mark[i].n == 0 ||
+		    mark[i].n > BETWEEN_MAX_MARK)
+			return fields_fail(&b->rd, at, NULL,
+					   "between must be two strings of 1 to 256 bytes, such as "
+					   "[\"<loc>\", \"</loc>\"]");
+	}
+	s->open = mark[0];
+	s->close = mark[1];
+	return ERR_OK;
+}
+
 static enum err read_between(const struct reading *r)
 {
 	const struct fields_at here = spec_at(r->at, "between");
-	const json_t *marks;
-	struct slice mark[2];
-	enum err e = spec_read_fixed(r->b, r->d->between, &here, &marks);
+	const struct late_spot spot = {r->n, LATE_INNER, LATE_OF_BETWEEN, 0};
+	const json_t *marks = NULL;
+	enum err e = spec_read_later(r->b, r->d->between, &here, spot, &marks);
+	if (e == ERR_OK && marks != NULL)
+		e = spec_read_marks(r->b, marks, &here, r->s);
 	if (e != ERR_OK)
 		return e;
-	for (size_t i = 0; i < 2; i++) {
-		const json_t *v = json_array_get(marks, i);
-		mark[i] = spec_text_of(v);
-		if (json_array_size(marks) != 2 || !json_is_string(v) || mark[i].n == 0 ||
-		    mark[i].n > BETWEEN_MAX_MARK)
-			return fail(r, "between",
-				    "between must be two strings of 1 to 256 bytes, such as "
-				    "[\"<loc>\", \"</loc>\"]");
-	}
-	r->s->open = mark[0];
-	r->s->close = mark[1];
 	if (r->d->of == NULL)
 		return fields_fail(&r->b->rd, r->at, NULL, "between needs a member \"of\": a task");
 	return read_source_task(r, "of", r->d->of);
@@ -250,28 +263,54 @@ static const struct field pages_field[] = {
 };
 const struct field_table spec_pages_table = FIELD_TABLE("pages", pages_field);
 
+static enum err take_places(struct spec_build *b, const struct pages_draft *d,
+			    const struct fields_at *at, struct source *s)
+{
+	const struct fields_at next_at = spec_at(at, "next"), items_at = spec_at(at, "items");
+	enum err e = ERR_OK;
+	s->pages.by_link = strcmp(d->next, "link") == 0;
+	if (!s->pages.by_link && d->next[0] != '/')
+		return fields_fail(&b->rd, &next_at, NULL,
+				   "next must be \"link\" or a JSON pointer such as \"/next\"");
+	if (s->pages.by_link)
+		s->pages.next = (struct slice){NULL, 0};
+	else
+		e = spec_read_pointer(b, d->next, &next_at, &s->pages.next);
+	return e == ERR_OK ? spec_read_pointer(b, d->items, &items_at, &s->pages.items) : e;
+}
+
+/* Those that may come later. */
+static const struct field place_field[] = {
+	F_STRING("next", PD, next, 0, 1024, OPT, ""),
+	F_STRING("items", PD, items, 0, 1024, OPT, ""),
+};
+static const struct field_table place_table = FIELD_TABLE("pages", place_field);
+
+enum err spec_read_page_places(struct spec_build *b, const json_t *v, const struct fields_at *at,
+			       struct source *s)
+{
+	struct pages_draft d = {.next = s->pages.by_link ? "link" : s->pages.next.p,
+				.items = s->pages.items.p};
+	enum err e = spec_read_fields(b, &place_table, v, at, &d, NULL);
+	return e == ERR_OK ? take_places(b, &d, at, s) : e;
+}
+
 static enum err read_pages(const struct reading *r)
 {
-	struct pages_draft d = {.first = NULL};
-	const struct fields_at here = spec_at(r->at, "pages");
-	const struct fields_at first_at = spec_at(&here, "first"), next_at = spec_at(&here, "next");
-	const struct fields_at items_at = spec_at(&here, "items");
-	enum err e = spec_read_fields(r->b, &spec_pages_table, r->d->pages, &here, &d, NULL);
-	if (e != ERR_OK)
-		return e;
-	r->s->pages.by_link = strcmp(d.next, "link") == 0;
-	if (!r->s->pages.by_link && d.next[0] != '/')
-		return fields_fail(&r->b->rd, &next_at, NULL,
-				   "next must be \"link\" or a JSON pointer such as \"/next\"");
-	if (!r->s->pages.by_link)
-		e = spec_read_pointer(r->b, d.next, &next_at, &r->s->pages.next);
-	if (e == ERR_OK)
-		e = spec_read_pointer(r->b, d.items, &items_at, &r->s->pages.items);
-	if (e != ERR_OK)
-		return e;
+	static const struct late_member later[] = {{"next", "\"/\""}, {"items", "\"\""}};
+	const struct late_spot late = {r->n, LATE_INNER, LATE_OF_PAGES, 0};
 	const struct spec_spot spot = {PLACE_PAGE, 0, r->n};
+	const struct fields_at here = spec_at(r->at, "pages"), first_at = spec_at(&here, "first");
+	struct pages_draft d = {.first = NULL};
 	struct node *first = NULL;
-	e = spec_read_fetch_task(r->b, d.first, &first_at, spot, &first);
+	const json_t *v = r->d->pages;
+	enum err e = spec_take_later(r->b, v, &here, late, later, 2, &v);
+	if (e == ERR_OK)
+		e = spec_read_fields(r->b, &spec_pages_table, v, &here, &d, NULL);
+	if (e == ERR_OK)
+		e = take_places(r->b, &d, &here, r->s);
+	if (e == ERR_OK)
+		e = spec_read_fetch_task(r->b, d.first, &first_at, spot, &first);
 	r->s->task = first;
 	return e;
 }

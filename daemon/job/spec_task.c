@@ -135,9 +135,13 @@ static enum err read_inner(struct spec_build *b, const struct task_draft *d,
 static enum err read_object(struct spec_build *b, const json_t *v, const struct fields_at *at,
 			    struct node *n)
 {
+	static const struct late_member later = {"min_ok", "0"};
+	const struct late_spot spot = {n, LATE_INNER, LATE_OF_GATHER, 0};
 	struct task_draft d = {.min_ok = -1};
 	const struct fields_at tag_at = spec_at(at, "tag");
-	enum err e = spec_read_fields(b, &spec_task_table, v, at, &d, NULL);
+	enum err e = spec_take_later(b, v, at, spot, &later, 1, &v);
+	if (e == ERR_OK)
+		e = spec_read_fields(b, &spec_task_table, v, at, &d, NULL);
 	if (e == ERR_OK)
 		e = find_verb(b, &d, at, &n->verb);
 	if (e == ERR_OK)

@@ -18,6 +18,8 @@ static enum err fail_interp(struct spec_build *b, const struct fields_at *at,
 
 enum err spec_keep(struct spec_build *b, json_t *rendered)
 {
+	if (b->kept != NULL)
+		return json_array_append_new(b->kept, rendered) == 0 ? ERR_OK : ERR_NOMEM;
 	if (b->w->rendered == NULL)
 		b->w->rendered = json_array();
 	return json_array_append_new(b->w->rendered, rendered) == 0 ? ERR_OK : ERR_NOMEM;
@@ -174,7 +176,7 @@ enum err spec_read_value(struct spec_build *b, const json_t *v, const struct fie
 {
 	uint32_t n_run = 0;
 	*ret = (struct spec_value){.json = v, .last = &b->w->vars_env};
-	if (!interp_json_has_mark(v))
+	if (b->is_late || !interp_json_has_mark(v))
 		return ERR_OK;
 	enum err e = check_tree(b, v, at, &n_run);
 	ret->has_refs = n_run > 0;
@@ -225,7 +227,7 @@ static enum err fix_plain(struct spec_build *b, const struct field_table *t, con
 		if (e != ERR_OK)
 			return e;
 		json_t *kept = json_incref((json_t *)(uintptr_t)member);
-		if (member != written)
+		if (member != written || b->is_late)
 			kept = fetch_retype(t, name, kept);
 		if (json_object_set_new_nocheck(made, name, kept) != 0)
 			e = ERR_NOMEM;
@@ -238,24 +240,13 @@ static enum err fix_plain(struct spec_build *b, const struct field_table *t, con
 enum err spec_read_fields(struct spec_build *b, const struct field_table *t, const json_t *v,
 			  const struct fields_at *at, void *out, uint64_t *ret_seen)
 {
-	if (!json_is_object(v) || !interp_json_has_mark(v))
+	if (!json_is_object(v) || (!b->is_late && !interp_json_has_mark(v)))
 		return fields_read(&b->rd, t, v, at, out, ret_seen);
 	json_t *made = json_object();
 	enum err e = made != NULL ? spec_keep(b, made) : ERR_NOMEM;
 	if (e == ERR_OK)
 		e = fix_plain(b, t, v, at, made);
 	return e != ERR_OK ? e : fields_read(&b->rd, t, made, at, out, ret_seen);
-}
-
-enum err spec_read_cond(struct spec_build *b, const json_t *v, const struct fields_at *at,
-			enum cond_use use, const struct cond **ret)
-{
-	struct spec_value value;
-	enum err e = spec_read_value(b, v, at, &value);
-	if (e != ERR_OK)
-		return e;
-	return cond_parse_refs(b->a, value.json, use, &b->rd, at,
-			       value.has_refs ? value.last : NULL, ret);
 }
 
 enum err spec_read_pointer(struct spec_build *b, const char *text, const struct fields_at *at,

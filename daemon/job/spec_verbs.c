@@ -84,12 +84,13 @@ static const struct field each_field[] = {
 const struct field_table spec_each_table = FIELD_TABLE("each", each_field);
 
 static enum err read_where(struct spec_build *b, const struct each_draft *d,
-			   const struct fields_at *at, struct each_spec *ret)
+			   const struct fields_at *at, struct node *n)
 {
 	const struct fields_at here = spec_at(at, "where");
+	const struct late_spot spot = {n, LATE_INNER, LATE_OF_WHERE, 0};
 	if (d->where == NULL)
 		return ERR_OK;
-	return spec_read_cond(b, d->where, &here, COND_ITEM, &ret->where);
+	return spec_read_cond(b, d->where, &here, COND_ITEM, spot, &n->u.each.where);
 }
 
 /* How many items there will be, where that is known. */
@@ -140,9 +141,14 @@ static enum err read_do(struct spec_build *b, const struct each_draft *d,
 static enum err read_each(struct spec_build *b, const json_t *v, const struct fields_at *at,
 			  struct node *n)
 {
+	static const struct late_member later[] = {
+		{"concurrency", "1"}, {"mode", "\"gather\""}, {"min_ok", "0"}};
+	const struct late_spot spot = {n, LATE_INNER, LATE_OF_EACH, 0};
 	struct each_draft d = {.as = "item", .concurrency = 16, .mode = EACH_GATHER};
 	const struct fields_at in_at = spec_at(at, "in"), as_at = spec_at(at, "as");
-	enum err e = spec_read_fields(b, &spec_each_table, v, at, &d, NULL);
+	enum err e = spec_take_later(b, v, at, spot, later, sizeof(later) / sizeof(later[0]), &v);
+	if (e == ERR_OK)
+		e = spec_read_fields(b, &spec_each_table, v, at, &d, NULL);
 	if (e != ERR_OK)
 		return e;
 	n->u.each = (struct each_spec){
@@ -155,10 +161,33 @@ static enum err read_each(struct spec_build *b, const json_t *v, const struct fi
 	if (e == ERR_OK)
 		e = spec_read_source(b, d.in, &in_at, n, &n->u.each.in);
 	if (e == ERR_OK)
-		e = read_where(b, &d, at, &n->u.each);
+		e = read_where(b, &d, at, n);
 	if (e == ERR_OK)
 		e = check_min_ok(b, at, &n->u.each);
 	return e == ERR_OK ? read_do(b, &d, at, n) : e;
+}
+
+/* Those that may come later. */
+static const struct field each_number_field[] = {
+	F_INT("concurrency", ED, concurrency, 1, SPEC_MAX_CONCURRENCY, OPT, ""),
+	F_ENUM("mode", ED, mode, mode_name, OPT, ""),
+	F_INT("min_ok", ED, min_ok, 0, 1000000000, OPT, ""),
+};
+static const struct field_table each_number_table = FIELD_TABLE("each", each_number_field);
+
+enum err spec_read_each_numbers(struct spec_build *b, const json_t *v, const struct fields_at *at,
+				struct node *n)
+{
+	struct each_spec *each = &n->u.each;
+	struct each_draft d = {
+		.concurrency = each->concurrency, .mode = (int)each->mode, .min_ok = each->min_ok};
+	enum err e = spec_read_fields(b, &each_number_table, v, at, &d, NULL);
+	if (e != ERR_OK)
+		return e;
+	each->concurrency = d.concurrency;
+	each->mode = (enum each_mode)d.mode;
+	each->min_ok = d.min_ok;
+	return check_min_ok(b, at, each);
 }
 
 /* ---- the small ones ---- */

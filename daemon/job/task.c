@@ -112,6 +112,27 @@ void task_free(struct task *t)
 	list_remove(&t->link);
 	t->next_free = t->env->pool[t->node->serial];
 	t->env->pool[t->node->serial] = t;
+	late_node_free(t->late);
+}
+
+bool task_reads_late(struct task *t, enum late_phase phase)
+{
+	char sentence[512] = "";
+	struct interp_env env = names_env(t->names);
+	if (t->node->late[phase] == NULL)
+		return true;
+	if (t->late == NULL)
+		t->late = late_node_new(t->env->spec, t->node);
+	enum err e = t->late != NULL ? late_node_read(t->late, phase, &env, sentence) : ERR_NOMEM;
+	if (t->late != NULL)
+		t->node = late_node(t->late);
+	if (e == ERR_OK)
+		return true;
+	if (e == ERR_NOMEM)
+		task_fail(t, KIND_MEMORY, "no memory for a task");
+	else
+		task_fail(t, KIND_REQUEST_INVALID, "%s", sentence);
+	return false;
 }
 
 int task_step(act_self *self, void *task)

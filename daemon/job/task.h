@@ -57,6 +57,7 @@ struct task {
 	char *raw;	   /* malloc'd text of the item, or NULL */
 	struct outcome out;
 	struct mods *mods;
+	struct late_node *late; /* node is its, once late members have been read; NULL: none */
 	struct children *owner; /* if it is a runtime task of its own */
 	bool is_started, wants_value;
 	bool wants_text;     /* its value's body is cut into items: it is kept, whatever its size */
@@ -76,6 +77,9 @@ struct task *task_new(struct jobenv *env, const struct node *node, struct task *
 void task_free(struct task *t);
 /* Runs it to its end; see above. */
 int task_step(act_self *self, void *task);
+
+/* Reads what of its node is known only now. False: the task has been failed. */
+bool task_reads_late(struct task *t, enum late_phase phase);
 
 /* "0.3.c1". Errors: those of bytes. */
 enum err task_path(const struct task *t, struct bytes *out);

@@ -238,6 +238,8 @@ int verb_each_step(act_self *self, void *task)
 	struct task *t = task;
 	struct each_frame *e = (void *)t->frame;
 	CO_BEGIN(&e->co);
+	if (!task_reads_late(t, LATE_INNER))
+		return ACT_OK;
 	e->t = t;
 	e->ops = each_source(t->node->u.each.in.kind);
 	if (e->ops->is_after_task) {

@@ -28,7 +28,7 @@ int verb_gather_step(act_self *self, void *task)
 	struct task *t = task;
 	struct group_frame *f = (void *)t->frame;
 	CO_BEGIN(&f->co);
-	if (!children_open(self, &f->c, t, CHILDREN_ALL))
+	if (!task_reads_late(t, LATE_INNER) || !children_open(self, &f->c, t, CHILDREN_ALL))
 		return ACT_OK;
 	group_start(self, f, t);
 	task_waits(t, TASK_WAITS_CHILDREN, act_now_ns(self), 0);

@@ -260,3 +260,45 @@ def a_generator_stands_still_until_its_items_are_taken():
     wait_until("three items to sleep", lambda: "sleeps" in muster(d, "explain", name + "/0.2").out)
     assert len(muster(d, "results", name).lines) <= 3 + 4 + 4
     assert muster(d, "cancel", name).status == 0
+
+
+@case
+def references_stand_for_numbers_kinds_marks_and_pointers():
+    d, w = Daemon(), Web(lambda hit: (404 if hit["path"] == "/gone" else 200, [("X-A", "b")], b'{"l":[1,2]}'))
+    plan = {"id": "v", "emit": {"one": 1, "two": "2", "kind": "status", "gone": 404, "mode": "group", "list": "/l",
+                                "mark": "<a>", "word": "x", "open": "$${item}"}}
+
+    def after(*tasks):
+        r = submit(d, {"run": {"sequence": [plan, *tasks]}}, "--summary", "json")
+        return r.status, [x.get("value") for x in r.lines[1:-1]], r.lines[-1].get("error", {}).get("message")
+
+    def one(**each):
+        return after({"each": {"in": [1], "do": {"emit": "${item}"}, **each}})
+    assert one(concurrency="${v/one}") == (0, [1], None)
+    assert one(concurrency="${v/two}", min_ok="${v/one}") == (0, [1], None)
+    assert one(concurrency="${v/word}") == (1, [], "each: concurrency must be a whole number")
+    assert one(concurrency="${v/gone}000") == (1, [], "each: concurrency must be 1 to 65536")
+    assert one(concurrency="${v/none}") == (1, [], "each: ${v/none}: the value has no such member")
+    assert one(mode="${v/word}") == (1, [], 'each: mode must be "gather" or "group"')
+    assert one(mode="${v/mode}", do={"fail": "no"})[2] == "1 of 1 tasks failed"
+    gone = {"fetch": w.url + "/gone"}
+    assert after({"gather": [gone], "min_ok": "${v/one}"})[2] == "1 of 1 tasks failed"
+    assert after({"gather": [gone], "min_ok": "${v/two}"})[2] == "gather: min_ok must be 0 to 1, the number of tasks"
+    before = w.count()
+    assert after({**gone, "retry": {"attempts": "${v/two}", "backoff": "${v/one}ms", "on": ["${v/kind}"]}})[0] == 1
+    assert w.count() == before + 2
+    assert after({**gone, "retry": {"attempts": "${v/word}"}}) == (1, [None], "retry: attempts must be a whole number")
+    assert w.count() == before + 2
+    assert after({**gone, "catch": [{"kinds": ["${v/kind}"], "do": {"emit": "caught"}}]}) == (0, [None, "caught"], None)
+    assert after({**gone, "catch": [{"kinds": ["${v/word}"], "do": {"emit": 1}}]})[2].startswith('catch: "x" is no kind')
+    asked = {"id": "f", "fetch": {"url": w.url + "/gone", "expect": "200-499"}}
+    assert after(asked, {"when": {"of": "f", "status": "${v/gone}"}, "emit": "y"},
+                 {"when": {"of": "f", "header": {"x-a": "${v/word}"}}, "emit": "n"},
+                 {"when": {"any": [{"of": "f", "status": ["${v/gone}"]}]}, "emit": "z"})[1] == [None, "y", "z"]
+    assert one(**{"in": {"between": ["${v/mark}", "</a>"], "of": {"emit": "<a>1</a>"}}})[1] == ["<a>1</a>", "1"]
+    assert one(**{"in": {"between": ["${v/open}", "b"], "of": {"emit": "${v/open}1b"}}})[1] == ["${item}1b", "1"]
+    assert one(**{"in": {"json": w.url, "items": "${v/list}"}})[1] == [None, 1, 2]
+    assert one(**{"in": {"pages": {"first": w.url, "items": "${v/list}", "next": "${v/list}/7"}}})[1] == [None, 1, 2]
+    r = submit(d, {"run": {"with": [{"enter": {"emit": "1"}, "as": "n"}],
+                           "each": {"in": {"range": [0, 6]}, "concurrency": "${n}", "do": {"fetch": w.url + "/slow"}}}})
+    assert r.status == 0 and w.most_running == 1, (r.err, w.most_running)

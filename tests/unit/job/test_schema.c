@@ -178,7 +178,7 @@ static bool w_properties(const json_t *w, const json_t *s, json_t *v)
 	json_object_foreach(v, name, member)
 	{
 		const json_t *p = json_object_get(w, name);
-		if (p == NULL && patterns != NULL && name[0] == '/')
+		if (p == NULL && patterns != NULL && (name[0] == '/' || name[0] == 0))
 			continue;
 		if (p == NULL && json_is_false(other))
 			return false;
