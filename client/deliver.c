@@ -3,6 +3,7 @@
  */
 #include "client/deliver.h"
 
+#include "client/cookiejar.h"
 #include "client/follow.h"
 #include "client/say.h"
 #include "client/standalone.h"
@@ -82,7 +83,12 @@ static int follow_attached(struct session *s, const struct delivery *d, const ch
 		.has_progress = auto_on || args_is(d->a, OPTION_PROGRESS, "always"),
 		.summary = summary_of(d->a),
 	};
-	return follow_run(s, &o);
+	int result = follow_run(s, &o);
+	const char *jar = args_text(d->a, OPTION_COOKIE_JAR);
+	if (jar == NULL || result < 0)
+		return result;
+	enum status saved = cookiejar_save(s, job, jar);
+	return result == STATUS_OK ? (int)saved : result;
 }
 
 static int feed_detached(struct session *s, const struct delivery *d, const char *job)
@@ -136,6 +142,8 @@ static bool check_options(const struct args *a)
 		say("--standalone ends its daemon with the command: it cannot --detach");
 	else if (args_has(a, OPTION_DETACH) && args_has(a, OPTION_OUTPUT))
 		say("--detach leaves no one to write -o; later: muster results JOB -o PATH");
+	else if (args_has(a, OPTION_DETACH) && args_has(a, OPTION_COOKIE_JAR))
+		say("--detach leaves no one to write the --cookie-jar");
 	else
 		return true;
 	return false;

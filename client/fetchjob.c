@@ -4,6 +4,7 @@
  */
 #include "client/fetchjob.h"
 
+#include "client/cookiejar.h"
 #include "client/fetchbody.h"
 #include "client/say.h"
 #include "client/slurp.h"
@@ -298,6 +299,8 @@ enum status fetchjob_add(struct bytes *out, const struct args *a, struct fetchjo
 		json_object_set_new(job, "deadline", json_string(args_text(a, OPTION_DEADLINE)));
 	if (args_has(a, OPTION_VOLATILE))
 		json_object_set_new(job, "durable", json_false());
+	if (s == STATUS_OK)
+		s = cookiejar_add(job, args_text(a, OPTION_COOKIE_JAR));
 	if (s == STATUS_OK && jsontree_add(out, job) != ERR_OK) {
 		say("an option is not UTF-8, or memory ran out");
 		s = STATUS_USAGE;

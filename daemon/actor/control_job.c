@@ -167,6 +167,14 @@ void control_job_get(act_self *self, struct call *call)
 		call_send_job(self, call, jc);
 }
 
+void control_job_cookies(act_self *self, struct call *call)
+{
+	struct job_params p = {.job = NULL};
+	struct job_call *jc = begin(self, call, JOB_CALL_COOKIES, &get_table, &p);
+	if (jc != NULL)
+		call_send_job(self, call, jc);
+}
+
 static void order(act_self *self, struct call *call, enum job_call_kind kind)
 {
 	struct job_params p = {.why = ""};

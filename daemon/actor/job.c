@@ -137,7 +137,7 @@ static const on_call call_table[JOB_CALLS] = {
 	[JOB_CALL_WAIT] = job_on_wait,	     [JOB_CALL_SHOW] = job_on_show,
 	[JOB_CALL_EXPLAIN] = job_on_explain, [JOB_CALL_FORGET] = job_on_order,
 	[JOB_CALL_BODY] = job_on_body,	     [JOB_CALL_ATTACH_LOST] = job_on_attach_lost,
-	[JOB_CALL_DRAIN] = on_drain,
+	[JOB_CALL_DRAIN] = on_drain,	     [JOB_CALL_COOKIES] = job_on_cookies,
 };
 
 /* A job is its owner's; to others it does not exist. */

@@ -16,6 +16,7 @@
  *   WAIT      parked until the job has ended, or wait_ms
  *   SHOW      the final record, or how far it is
  *   EXPLAIN   what a task waits for; path empty: the whole job
+ *   COOKIES   what is in the jar
  *   FORGET    of an ended job
  *   BODY      a piece of the body of a result
  *   ATTACH_LOST  its session is gone for good: cancel if attached
@@ -45,6 +46,7 @@ enum job_call_kind {
 	JOB_CALL_WAIT,
 	JOB_CALL_SHOW,
 	JOB_CALL_EXPLAIN,
+	JOB_CALL_COOKIES,
 	JOB_CALL_FORGET,
 	JOB_CALL_BODY,
 	JOB_CALL_ATTACH_LOST,

@@ -5,6 +5,7 @@
 #include "job/feed.h"
 #include "job/results.h"
 #include "job/task.h"
+#include "model/cookies.h"
 
 #define EXPLAIN_MAX 256
 
@@ -107,5 +108,25 @@ void job_on_explain(act_self *self, struct job *j, struct job_call *c)
 	}
 	bytes_add_str(&body, "]}");
 	job_call_done(self, c, &body);
+	bytes_fini(&body);
+}
+
+/* ---- cookies ---- */
+
+void job_on_cookies(act_self *self, struct job *j, struct job_call *c)
+{
+	struct bytes body = BYTES_LIMIT(8 << 20);
+	bytes_add_str(&body, "{\"cookies\":");
+	if (j->cookies == NULL) {
+		bytes_add_str(&body, "null}");
+	} else {
+		bytes_add_byte(&body, '[');
+		cookies_save(j->cookies, clock_wall_ns(j->peers->clock) / NS_PER_S, &body);
+		bytes_add_str(&body, "]}");
+	}
+	if (body.err == ERR_OK)
+		job_call_done(self, c, &body);
+	else
+		job_call_refuse(self, c, KIND_MEMORY, "out of memory for the cookies");
 	bytes_fini(&body);
 }

@@ -151,6 +151,7 @@ void job_upload_tidy(act_self *self, struct job *j);
 /* job_show.c */
 void job_on_show(act_self *self, struct job *j, struct job_call *c);
 void job_on_explain(act_self *self, struct job *j, struct job_call *c);
+void job_on_cookies(act_self *self, struct job *j, struct job_call *c);
 /* The final record, or the same of a job under way. */
 void job_record(const struct job *j, struct bytes *out);
 struct final_tasks job_tasks(const struct job *j);

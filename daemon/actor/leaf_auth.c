@@ -117,19 +117,20 @@ bool fetch_challenged(act_self *self, struct fetch *f)
 
 /* ---- cookies ---- */
 
+static int64_t wall_s(const struct fetch *f)
+{
+	return clock_wall_ns(f->leaf.task->env->clock) / NS_PER_S;
+}
+
 static struct cookies *jar(struct fetch *f)
 {
 	struct job *j = fetch_job(f);
 	if (!f->spec->cookies)
 		return NULL;
-	if (j->cookies == NULL)
-		j->cookies = cookies_new();
+	if (j->cookies == NULL && (j->cookies = cookies_new()) != NULL)
+		for (uint32_t i = 0; i < j->spec->n_cookie; i++)
+			cookies_load(j->cookies, j->spec->cookie[i], wall_s(f));
 	return j->cookies;
-}
-
-static int64_t wall_s(const struct fetch *f)
-{
-	return clock_wall_ns(f->leaf.task->env->clock) / NS_PER_S;
 }
 
 void fetch_put_cookies(struct fetch *f)

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "job/fetch_read.h"
 #include "job/spec_build.h"
+#include "model/cookies.h"
 #include "model/pointer.h"
 #include "proto/jsontree.h"
 #include "proto/result.h"
@@ -22,7 +23,7 @@
 
 struct job_draft {
 	const char *name, *idempotency_key;
-	const json_t *defaults, *limits, *results, *schedule, *run;
+	const json_t *defaults, *limits, *results, *cookies, *schedule, *run;
 	int64_t deadline_ms, priority;
 	bool durable;
 };
@@ -40,6 +41,9 @@ static const struct field job_field[] = {
 		 "what every fetch begins with"),
 	F_CUSTOM("limits", JD, limits, spec_keep_json, REF("limits"), OPT, "of this job"),
 	F_CUSTOM("results", JD, results, spec_keep_json, REF("results"), OPT, "what is kept"),
+	F_CUSTOM("cookies", JD, cookies, spec_keep_json,
+		 "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}", OPT,
+		 "what the jar begins with: lines of a cookie file"),
 	F_JSON("schedule", JD, schedule, OPT, "in job files of the configuration only"),
 	F_CUSTOM("run", JD, run, spec_keep_json, REF("task"), FIELD_REQUIRED, "what to do"),
 };
@@ -191,6 +195,34 @@ static enum err read_results(struct spec_build *b, const json_t *v, struct resul
 	return e;
 }
 
+/* Taken as they are: a dollar in a cookie is no reference. */
+static enum err read_cookies(struct spec_build *b, const json_t *v, struct job_spec *s)
+{
+	const struct fields_at at = spec_at(NULL, "cookies");
+	size_t n = json_array_size(v);
+	if (v == NULL)
+		return ERR_OK;
+	if (!json_is_array(v) || n > COOKIES_MAX)
+		return fields_fail(&b->rd, &at, NULL,
+				   "cookies must be a list of at most %d lines of a cookie file",
+				   COOKIES_MAX);
+	struct slice *line = ARENA_ARRAY(b->a, n + 1, struct slice);
+	if (line == NULL)
+		return b->a->err;
+	for (size_t i = 0; i < n; i++) {
+		const struct fields_at here = spec_at_index(&at, i);
+		line[i] = spec_text_of(json_array_get(v, i));
+		if (!json_is_string(json_array_get(v, i)) || !cookies_is_line(line[i]))
+			return fields_fail(&b->rd, &here, NULL,
+					   "this is no line of a cookie file (domain, TRUE or "
+					   "FALSE, path, TRUE or FALSE, seconds, name, value, "
+					   "parted by tabs)");
+	}
+	s->cookie = line;
+	s->n_cookie = (uint32_t)n;
+	return ERR_OK;
+}
+
 /* ---- the top ---- */
 
 static enum err read_top(struct spec_build *b, struct job_draft *d)
@@ -227,6 +259,8 @@ static enum err read_job(struct spec_build *b)
 		e = read_limits(b, d.limits, s);
 	if (e == ERR_OK)
 		e = read_results(b, d.results, &s->results);
+	if (e == ERR_OK)
+		e = read_cookies(b, d.cookies, s);
 	if (e == ERR_OK)
 		e = spec_read_task(b, d.run, &run_at, spot, &root);
 	if (e == ERR_OK)

@@ -306,6 +306,8 @@ struct job_spec {
 	struct results_spec results;
 	struct fetch_spec fetch_defaults; /* no url */
 	struct retry_spec retry_defaults;
+	const struct slice *cookie; /* lines of a cookie file: what the jar begins with */
+	uint32_t n_cookie;
 	const json_t *schedule; /* job files of the configuration; NULL: none */
 	bool has_feed;		/* some source is {"feed":true} */
 	uint32_t n_nodes;

@@ -1,24 +1,10 @@
 #include "model/cookies.h"
 
-#include "model/cookies_parse.h"
+#include "model/cookies_state.h"
 
 #include <libpsl.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct cookie {
-	struct slice name, value, domain, path; /* in text */
-	bool is_host_only, is_secure;
-	int64_t expires_s; /* INT64_MAX: with the jar */
-	uint64_t made, used;
-	char text[];
-};
-
-struct cookies {
-	struct cookie **cookie;
-	uint32_t n, cap;
-	uint64_t turn; /* grows with every cookie made or used */
-};
 
 struct cookies *cookies_new(void)
 {
@@ -82,9 +68,17 @@ static bool is_public_suffix(struct slice domain)
 	return psl_is_public_suffix(psl_builtin(), name) == 1;
 }
 
+/* Over TLS, or on this very machine (as curl and browsers have it). */
+static bool is_safe_place(const struct url *u)
+{
+	struct slice host = url_host(u);
+	return u->is_https || slice_is(host, "localhost") || slice_is(host, "127.0.0.1") ||
+	       slice_is(host, "::1");
+}
+
 static bool matches(const struct cookie *k, const struct url *to)
 {
-	if (k->is_secure && !to->is_https)
+	if (k->is_secure && !is_safe_place(to))
 		return false;
 	if (k->is_host_only ? !slice_eq(k->domain, url_host(to)) : !domain_matches(to, k->domain))
 		return false;
@@ -95,11 +89,12 @@ static bool matches(const struct cookie *k, const struct url *to)
 
 static void drop(struct cookies *c, uint32_t i)
 {
+	c->n_bytes -= c->cookie[i]->n_bytes;
 	free(c->cookie[i]);
 	c->cookie[i] = c->cookie[--c->n];
 }
 
-static void drop_expired(struct cookies *c, int64_t now_s)
+void cookies_drop_expired(struct cookies *c, int64_t now_s)
 {
 	for (uint32_t i = c->n; i-- > 0;)
 		if (c->cookie[i]->expires_s <= now_s)
@@ -121,9 +116,11 @@ static void drop_oldest(struct cookies *c, struct slice domain)
 		drop(c, found);
 }
 
-static void make_room(struct cookies *c, struct slice domain)
+static void make_room(struct cookies *c, struct slice domain, size_t n_bytes)
 {
 	uint32_t n = 0;
+	while (c->n_bytes + n_bytes > COOKIES_BYTES)
+		drop_oldest(c, (struct slice){NULL, 0});
 	for (uint32_t i = 0; i < c->n; i++)
 		n += slice_eq(c->cookie[i]->domain, domain);
 	if (n >= COOKIES_PER_DOMAIN)
@@ -148,6 +145,7 @@ static struct cookie *copy(const struct cookie *k)
 	if (new == NULL)
 		return NULL;
 	*new = *k;
+	new->n_bytes = n;
 	char *at = new->text;
 	new->name = put_text(&at, k->name);
 	new->value = put_text(&at, k->value);
@@ -168,7 +166,7 @@ static uint32_t find(const struct cookies *c, const struct cookie *like)
 	return UINT32_MAX;
 }
 
-static enum err insert(struct cookies *c, struct cookie *k)
+enum err cookies_insert(struct cookies *c, const struct cookie *k)
 {
 	uint32_t old = find(c, k);
 	struct cookie *new = copy(k);
@@ -179,7 +177,7 @@ static enum err insert(struct cookies *c, struct cookie *k)
 		new->made = c->cookie[old]->made;
 		drop(c, old);
 	}
-	make_room(c, k->domain);
+	make_room(c, k->domain, new->n_bytes);
 	if (c->n == c->cap) {
 		uint32_t cap = c->cap == 0 ? 16 : 2 * c->cap;
 		struct cookie **grown = realloc(c->cookie, cap * sizeof(struct cookie *));
@@ -191,6 +189,7 @@ static enum err insert(struct cookies *c, struct cookie *k)
 		c->cap = cap;
 	}
 	c->cookie[c->n++] = new;
+	c->n_bytes += new->n_bytes;
 	return ERR_OK;
 }
 
@@ -227,14 +226,14 @@ static bool starts_with(struct slice s, const char *prefix)
 static bool may_be_set(const struct cookies *c, const struct cookie *k, const struct url *from,
 		       const struct cookie_draft *d)
 {
-	if (k->is_secure && !from->is_https)
+	if (k->is_secure && !is_safe_place(from))
 		return false;
 	if (starts_with(k->name, "__Secure-") && !k->is_secure)
 		return false;
 	if (starts_with(k->name, "__Host-") &&
 	    (!k->is_secure || d->domain.n > 0 || !slice_is(k->path, "/")))
 		return false;
-	if (from->is_https)
+	if (is_safe_place(from))
 		return true;
 	for (uint32_t i = 0; i < c->n; i++) /* a secure one is not overlaid from a plain place */
 		if (c->cookie[i]->is_secure && slice_eq(c->cookie[i]->name, k->name) &&
@@ -260,14 +259,17 @@ enum err cookies_take(struct cookies *c, const struct url *from, struct slice fi
 	struct bytes domain = BYTES_LIMIT(256);
 	if (field.n > COOKIE_BYTES || !cookie_parse(field, &d))
 		return ERR_INVALID;
-	struct cookie k = {.name = d.name, .value = d.value, .is_secure = d.is_secure};
+	struct cookie k = {.name = d.name,
+			   .value = d.value,
+			   .is_secure = d.is_secure,
+			   .is_http_only = d.is_http_only};
 	k.path = d.path.n > 0 && d.path.p[0] == '/' ? d.path : default_path(from);
 	k.expires_s = expires_of(&d, wall_now_s);
 	enum err e = ERR_INVALID;
 	if (settle_domain(&k, from, d.domain, &domain) && may_be_set(c, &k, from, &d)) {
-		drop_expired(c, wall_now_s);
+		cookies_drop_expired(c, wall_now_s);
 		if (k.expires_s > wall_now_s) {
-			e = insert(c, &k);
+			e = cookies_insert(c, &k);
 		} else {
 			uint32_t old = find(c, &k);
 			if (old != UINT32_MAX)
@@ -290,7 +292,7 @@ enum err cookies_put(struct cookies *c, const struct url *host, struct slice nam
 			   .expires_s = INT64_MAX};
 	if (name.n == 0 || name.n + value.n > COOKIE_BYTES)
 		return ERR_INVALID;
-	return find(c, &k) == UINT32_MAX ? insert(c, &k) : ERR_OK;
+	return find(c, &k) == UINT32_MAX ? cookies_insert(c, &k) : ERR_OK;
 }
 
 /* ---- sending ---- */
@@ -308,7 +310,7 @@ static int by_path(const void *a, const void *b)
 enum err cookies_add(struct cookies *c, const struct url *to, int64_t wall_now_s, struct bytes *out)
 {
 	uint32_t n = 0;
-	drop_expired(c, wall_now_s);
+	cookies_drop_expired(c, wall_now_s);
 	struct cookie **go = c->n > 0 ? malloc(c->n * sizeof(struct cookie *)) : NULL;
 	if (c->n > 0 && go == NULL)
 		return ERR_NOMEM;

@@ -3,8 +3,9 @@
  * prefixes and the rule for Secure of its revision; libpsl's built-in list of public suffixes).
  *
  * At most COOKIES_MAX of them, COOKIES_PER_DOMAIN of one domain, COOKIE_BYTES of name, value and
- * attributes each; when there are too many, expired ones go first, then those used longest ago.
- * HttpOnly means nothing here: there are no scripts.
+ * attributes each and COOKIES_BYTES together; when there are too many, expired ones go first, then
+ * those used longest ago. HttpOnly is only remembered: there are no scripts. SameSite means
+ * nothing: there are no sites.
  *
  * Pure: the wall clock is a parameter, in seconds. Threads: none of its own.
  */
@@ -15,6 +16,7 @@
 #define COOKIES_MAX	   3000
 #define COOKIES_PER_DOMAIN 50
 #define COOKIE_BYTES	   4096
+#define COOKIES_BYTES	   (1u << 20) /* of all of them */
 
 struct cookies;
 
@@ -38,5 +40,15 @@ enum err cookies_put(struct cookies *c, const struct url *host, struct slice nam
  * bytes. */
 enum err cookies_add(struct cookies *c, const struct url *to, int64_t wall_now_s,
 		     struct bytes *out);
+/*
+ * One line of a cookie file in Netscape's form, as curl writes and reads it: domain, whether its
+ * hosts below count too, path, secure, expiry (0: with the session), name and value, parted by
+ * tabs. INVALID: it is none (comments and empty lines are none). An expired one changes nothing.
+ */
+enum err cookies_load(struct cookies *c, struct slice line, int64_t wall_now_s);
+/* Whether it has the form of one. */
+bool cookies_is_line(struct slice line);
+/* All that have not expired, each as a JSON string, parted by commas. Errors: of bytes. */
+enum err cookies_save(struct cookies *c, int64_t wall_now_s, struct bytes *out);
 /* RFC 6265 5.1.1: seconds since 1970. INVALID. */
 enum err cookies_date(struct slice text, int64_t *ret_s);

@@ -68,14 +68,17 @@ static void on_secure(struct cookie_draft *d, struct slice v)
 	d->is_secure = true;
 }
 
+static void on_http_only(struct cookie_draft *d, struct slice v)
+{
+	(void)v;
+	d->is_http_only = true;
+}
+
 static const struct {
 	const char *name;
 	void (*on)(struct cookie_draft *d, struct slice v);
-} attributes[] = {{"Expires", on_expires},
-		  {"Max-Age", on_max_age},
-		  {"Domain", on_domain},
-		  {"Path", on_path},
-		  {"Secure", on_secure}};
+} attributes[] = {{"Expires", on_expires}, {"Max-Age", on_max_age}, {"Domain", on_domain},
+		  {"Path", on_path},	   {"Secure", on_secure},   {"HttpOnly", on_http_only}};
 
 bool cookie_parse(struct slice field, struct cookie_draft *ret)
 {

@@ -1,5 +1,5 @@
 /*
- * cookies_parse -- the text of a Set-Cookie field (RFC 6265 5.2). Private to cookies.c.
+ * cookies_parse -- the text of a Set-Cookie field (RFC 6265 5.2). Private to the jar.
  */
 #pragma once
 
@@ -10,7 +10,7 @@ struct cookie_draft {
 	struct slice name, value;
 	struct slice domain; /* without its leading dot; n == 0: none */
 	struct slice path;   /* n == 0: none */
-	bool is_secure, has_max_age, has_expires;
+	bool is_secure, is_http_only, has_max_age, has_expires;
 	int64_t max_age_s, expires_s;
 };
 

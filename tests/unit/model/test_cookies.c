@@ -215,6 +215,89 @@ START_TEST(dates_are_read_as_servers_write_them)
 }
 END_TEST
 
+static const struct {
+	const char *line, *to, *want;
+	bool is_line;
+} files[] = {
+	{"a.example\tFALSE\t/\tFALSE\t0\tk\tv", "http://a.example/", "k=v", true},
+	{"a.example\tFALSE\t/\tFALSE\t0\tk\tv", "http://b.a.example/", "", true},
+	{".A.Example\ttrue\t/\tfalse\t0\tk\tv", "http://b.a.example/", "k=v", true},
+	{"a.example\tTRUE\t/\tFALSE\t0\tk\tv", "http://b.a.example/", "k=v", true},
+	{"#HttpOnly_a.example\tFALSE\t/\tFALSE\t0\tk\tv", "http://a.example/", "k=v", true},
+	{"a.example\tFALSE\t/x\tFALSE\t0\tk\tv", "http://a.example/", "", true},
+	{"a.example\tFALSE\t/\tTRUE\t0\tk\tv", "http://a.example/", "", true},
+	{"a.example\tFALSE\t/\tTRUE\t0\tk\tv", "https://a.example/", "k=v", true},
+	{"a.example\tFALSE\t/\tFALSE\t1\tk\tv", "http://a.example/", "", true},
+	{"a.example\tFALSE\t/\tFALSE\t99999999999999999999\tk\tv", "http://a.example/", "k=v",
+	 true},
+	{"a.example\tFALSE\t/\tFALSE\t0\tk", "http://a.example/", "k=", true},
+	{"a.example\tFALSE\t/\tFALSE\t0\tk\tv\tw", "http://a.example/", "k=v\tw", true},
+	{"a.example\tFALSE\t/\tFALSE\t0\tk\tv; other=1", "http://a.example/", "", true},
+	{"a.example\tFALSE\t/\tFALSE\t0\tk\ta\rb", "http://a.example/", "", true},
+	{"a.example\tFALSE\t/\tFALSE\t0\t__Host-k\tv", "http://a.example/", "", true},
+	{"a.example\tFALSE\t/\tTRUE\t0\t__Host-k\tv", "https://a.example/", "__Host-k=v", true},
+	{"a.example\tTRUE\t/\tTRUE\t0\t__Host-k\tv", "https://a.example/", "", true},
+	{"a.example\tFALSE\t/\tFALSE\t0", "http://a.example/", "", false},
+	{"a.example\tMAYBE\t/\tFALSE\t0\tk\tv", "http://a.example/", "", false},
+	{"a.example\tFALSE\tx\tFALSE\t0\tk\tv", "http://a.example/", "", false},
+	{"a.example\tFALSE\t/\tFALSE\t-1\tk\tv", "http://a.example/", "", false},
+	{"a.example\tFALSE\t/\tFALSE\t\tk\tv", "http://a.example/", "", false},
+	{"\tFALSE\t/\tFALSE\t0\tk\tv", "http://a.example/", "", false},
+	{"# a.example\tFALSE\t/\tFALSE\t0\tk\tv", "http://a.example/", "", false},
+	{"", "http://a.example/", "", false},
+};
+
+START_TEST(a_line_of_a_file_is_a_cookie_or_nothing)
+{
+	struct cookies *c = cookies_new();
+	struct slice line = slice_of(files[_i].line);
+	ck_assert_int_eq(cookies_is_line(line), files[_i].is_line);
+	cookies_load(c, line, NOW);
+	expect_at(c, files[_i].to, NOW, files[_i].want);
+	cookies_free(c);
+}
+END_TEST
+
+START_TEST(what_is_saved_is_loaded_again)
+{
+	static const char want[] =
+		"\"#HttpOnly_.a.example\\tTRUE\\t/p\\tTRUE\\t1800000060\\tk\\tv\","
+		"\"a.example\\tFALSE\\t/\\tFALSE\\t0\\tq\\t\\\"x\\\"\"";
+	struct cookies *c = cookies_new();
+	struct bytes out = {.n = 0};
+	take(c, "https://a.example/",
+	     "k=v; Domain=a.example; Path=/p; Max-Age=60; Secure; HttpOnly");
+	take(c, "https://a.example/", "q=\"x\"");
+	take(c, "https://a.example/", "short=1; Max-Age=1");
+	ck_assert_int_eq(cookies_save(c, NOW + 2, &out), ERR_OK);
+	ck_assert_str_eq(bytes_cstr(&out), want);
+	ck_assert(cookies_is_line(SLICE_LIT("#HttpOnly_.a.example\tTRUE\t/p\tTRUE\t60\tk\tv")));
+	bytes_fini(&out);
+	cookies_free(c);
+}
+END_TEST
+
+START_TEST(all_cookies_together_are_bounded)
+{
+	struct cookies *c = cookies_new();
+	struct bytes out = {.n = 0};
+	char field[4001], from[64];
+	memset(field, 'x', 4000);
+	field[1] = '=';
+	field[4000] = '\0';
+	for (int i = 0; i < 400; i++) {
+		snprintf(from, sizeof(from), "http://h%d.example/", i);
+		take(c, from, field);
+	}
+	ck_assert_uint_lt(cookies_count(c), 400);
+	ck_assert_uint_gt(cookies_count(c), 250);
+	ck_assert_int_eq(cookies_save(c, NOW, &out), ERR_OK);
+	ck_assert_uint_lt(out.n, COOKIES_BYTES + 400 * 64);
+	bytes_fini(&out);
+	cookies_free(c);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("cookies");
@@ -229,6 +312,10 @@ int main(void)
 	tcase_add_test(tc, own_cookies_do_not_replace_what_the_server_set);
 	tcase_add_test(tc, a_jar_is_bounded);
 	tcase_add_test(tc, a_cookie_beyond_4_KiB_is_refused);
+	tcase_add_loop_test(tc, a_line_of_a_file_is_a_cookie_or_nothing, 0,
+			    (int)(sizeof(files) / sizeof(files[0])));
+	tcase_add_test(tc, what_is_saved_is_loaded_again);
+	tcase_add_test(tc, all_cookies_together_are_bounded);
 	tcase_add_loop_test(tc, dates_are_read_as_servers_write_them, 0,
 			    (int)(sizeof(dates) / sizeof(dates[0])));
 	SRunner *sr = srunner_create(s);
