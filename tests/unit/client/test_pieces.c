@@ -251,7 +251,7 @@ START_TEST(an_empty_input_is_an_end_without_items)
 	ck_assert_str_eq(bytes_cstr(&b), "{\"job\":\"j1\",\"offset\":0,\"items\":[],\"end\":true}");
 	ck_assert(feed_done(&f, 0));
 	feed_close(&f);
-	ck_assert_int_eq(feed_open(&f, NULL, "/nonexistent"), ERR_IO);
+	ck_assert_int_eq(feed_open(&f, NULL, "/dev/null/none"), ERR_IO);
 	bytes_fini(&b);
 }
 END_TEST
