@@ -16,6 +16,13 @@ size_t leaf_fetch_size(void)
 	return sizeof(struct fetch);
 }
 
+static void forget_before(struct fetch *f)
+{
+	host_done_free(f->before.done);
+	bytes_fini(&f->before.message);
+	f->before = (struct fetch_before){.kind = KIND_NONE};
+}
+
 void leaf_fetch_fini(struct leaf_fetch *frame)
 {
 	struct fetch *f = (struct fetch *)(void *)frame;
@@ -26,6 +33,7 @@ void leaf_fetch_fini(struct leaf_fetch *frame)
 	url_fini(&f->page);
 	url_fini(&f->at);
 	host_done_free(f->done);
+	forget_before(f);
 	bytes_fini(&f->message);
 	digest_fini(&f->digest);
 	uploadread_free(f->source);
@@ -60,6 +68,10 @@ static void forget_answer(struct fetch *f)
 
 static void begin_attempt(act_self *self, struct fetch *f)
 {
+	forget_before(f);
+	f->before = (struct fetch_before){f->done, f->kind, f->phase, f->message};
+	f->done = NULL;
+	bytes_init(&f->message, MESSAGE_MAX);
 	forget_answer(f);
 	url_fini(&f->at);
 	if (url_copy(fetch_is_page(f) ? &f->page : &f->url, &f->at) != ERR_OK)
@@ -75,23 +87,41 @@ static void begin_attempt(act_self *self, struct fetch *f)
 	f->attempt_waited_ns = 0;
 	f->kind = KIND_NONE;
 	f->phase = NULL;
-	bytes_clear(&f->message);
 }
 
 /* ---- the grant ---- */
+
+/* Its retries are spent: what the attempt before said is what it comes to. */
+static void fall_back(struct fetch *f, const char *why)
+{
+	bytes_fini(&f->message);
+	host_done_free(f->done);
+	f->done = f->before.done;
+	f->kind = f->before.kind;
+	f->phase = f->before.phase;
+	f->message = f->before.message;
+	f->before = (struct fetch_before){.kind = KIND_NONE};
+	bytes_printf(&f->message, "; %s", why);
+	f->is_unpaid = true;
+	f->tries--;
+	f->attempt--;
+}
 
 static void take_grant(act_self *self, struct fetch *f)
 {
 	const struct limit_refusal *no = limit_refused(f->m);
 	f->attempt_waited_ns += act_now_ns(self) - f->asked_ns;
-	if (no != NULL)
-		fetch_says(f, no->kind != KIND_NONE ? no->kind : f->kind, "%s", no->message);
+	if (no != NULL && no->kind == KIND_NONE)
+		fall_back(f, no->message);
+	else if (no != NULL)
+		fetch_says(f, no->kind, "%s", no->message);
 	else
 		f->ticket = limit_granted(f->m);
 	act_drop(self, f->m);
 	f->m = NULL;
 	if (f->ticket == NULL)
 		return;
+	forget_before(f);
 	results_hold(f->leaf.task->env->results, 1);
 	f->outcome = (struct limit_outcome){.use = LIMIT_UNUSED, .retry_after_ms = -1};
 }
@@ -246,10 +276,13 @@ static int attempt_step(act_self *self, void *frame)
 /* Whether there will be another; then until_ns is when. */
 static bool goes_on(act_self *self, struct fetch *f)
 {
-	fetch_remember_attempt(self, f);
+	bool is_unpaid = f->is_unpaid;
+	f->is_unpaid = false;
+	if (!is_unpaid)
+		fetch_remember_attempt(self, f);
 	if (f->is_cancelled || f->kind == KIND_NONE)
 		return false;
-	if (fetch_retries(self, f))
+	if (!is_unpaid && fetch_retries(self, f))
 		return true;
 	if (!fetch_next_mirror(f))
 		return false;

@@ -18,6 +18,7 @@ struct bodypiece;
 struct uploadread;
 
 #define FETCH_HISTORY_MAX 64
+#define MESSAGE_MAX	  4096
 
 struct fetch {
 	struct leaf_fetch leaf; /* first: the port's */
@@ -51,6 +52,14 @@ struct fetch {
 	enum kind kind; /* of the present attempt; KIND_NONE: it is good */
 	const char *phase;
 	struct bytes message;
+	/* Of the attempt before, until this one has its grant: it stands if this one gets none. */
+	struct fetch_before {
+		struct host_done *done;
+		enum kind kind;
+		const char *phase;
+		struct bytes message;
+	} before;
+	bool is_unpaid; /* there was no grant for this attempt: it does not count */
 	struct result_attempt *history;
 	uint32_t n_history;
 	struct results_wait wait;

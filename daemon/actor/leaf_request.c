@@ -92,7 +92,7 @@ bool fetch_prepare(struct fetch *f)
 {
 	struct fetch_error e;
 	const struct retry_spec *r = f->leaf.task->node->retry;
-	bytes_init(&f->message, 4096);
+	bytes_init(&f->message, MESSAGE_MAX);
 	if (make_spec(f, &e) != ERR_OK) {
 		fetch_says(f, e.kind, "%s", e.text);
 		return false;

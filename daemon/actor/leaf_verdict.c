@@ -263,7 +263,7 @@ void fetch_tell(act_self *self, struct fetch *f)
 	rec.phase = f->phase != NULL ? slice_of(f->phase) : (struct slice){NULL, 0};
 	rec.attempts = f->tries;
 	rec.history = f->history;
-	rec.n_history = f->n_history;
+	rec.n_history = f->tries > 1 ? f->n_history : 0;
 	json_t *doc = fetch_json(f);
 	struct line_about about = {.rec = &rec,
 				   .header = (const struct cond_header *)(const void *)header,
