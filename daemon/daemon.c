@@ -270,6 +270,7 @@ static enum err spawn_above(struct daemon *d, act_self *root)
 		.programs = d->programs,
 		.config = config_now,
 		.own_uid = h->world->own_uid,
+		.new_id = h->world->new_id,
 		.seed = h->world->hash_seed};
 	if ((h->jobs = jobs_spawn(root, &d->peers)) == 0)
 		return ERR_NOMEM;

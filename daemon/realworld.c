@@ -284,6 +284,7 @@ static void fill_world(struct realworld *rw, const struct realworld_options *o)
 				     .watchdog_ns = notify_watchdog_ns()};
 	w->clock = &machine_clock;
 	w->rng_seed = machine_random();
+	w->new_id = machine_new_id;
 	w->hash_seed = machine_random();
 	w->machine_boot = machine_boot();
 	machine_new_id(w->boot_id);

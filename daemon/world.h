@@ -49,9 +49,10 @@ struct world {
 	const struct clock *clock;
 	uint64_t rng_seed;
 	uint64_t hash_seed;
-	uint64_t machine_boot; /* the same as long as the machine has not been booted */
-	uint64_t permute_seed; /* != 0: the run ring is permuted between turns */
-	char boot_id[33];      /* hex, new at every start: names the sequence of events */
+	uint64_t machine_boot;	      /* the same as long as the machine has not been booted */
+	uint64_t permute_seed;	      /* != 0: the run ring is permuted between turns */
+	void (*new_id)(char ret[33]); /* 32 hex digits nobody can guess; NULL: made of rng_seed */
+	char boot_id[33];	      /* hex, new at every start: names the sequence of events */
 	const struct act_loop *loop;
 	const struct act_offload_pool *offload;
 	struct exchange *exchange;

@@ -58,6 +58,7 @@ struct job_peers {
 	struct act_sem *programs;		   /* how many at once */
 	const struct config *(*config)(void *ctx); /* NULL: its defaults */
 	uint32_t own_uid;			   /* the daemon's */
+	void (*new_id)(char ret[33]); /* nobody can guess it; NULL: of the shard's rng */
 	uint64_t seed;
 };
 

@@ -6,12 +6,10 @@
  * more request of the same attempt, which takes a token of its own; later requests answer it ahead.
  */
 #include "actor/leaf_fetch_state.h"
-#include "base/rng.h"
 #include "model/credentials.h"
 #include "model/validators.h"
 #include "proto/result.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define FIELD_BYTES    (64u << 10)
@@ -64,7 +62,10 @@ static void digest(struct fetch *f, struct bytes *out)
 					   .pass = f->spec->secret,
 					   .method = fetch_method(f),
 					   .target = url_target(&f->at),
-					   .cnonce = slice_of(f->cnonce)};
+					   .cnonce = slice_of(f->cnonce),
+					   .has_body = !fetch_has_source(f),
+					   .body = f->to_get ? (struct slice){"", 0}
+							     : f->spec->body};
 	f->is_answered = digest_answer(&f->digest, &facts, out) == ERR_OK;
 	if (!f->is_answered)
 		bytes_clear(out);
@@ -101,15 +102,15 @@ bool fetch_challenged(act_self *self, struct fetch *f)
 		if (slice_eq_nocase(f->done->headers[i].name, SLICE_LIT("WWW-Authenticate")))
 			digest_take(&d, f->done->headers[i].value);
 	if (d.hash == DIGEST_NONE || (f->is_answered && !d.is_stale)) {
+		if (d.hash == DIGEST_NONE && d.unknown[0] != '\0')
+			bytes_printf(&f->message, ": the server wants a digest with %s", d.unknown);
 		digest_fini(&d); /* nothing we can answer, or our answer was wrong */
 		return false;
 	}
 	digest_fini(&f->digest);
 	f->digest = d;
 	f->n_challenges++;
-	snprintf(f->cnonce, sizeof(f->cnonce), "%016llx%016llx",
-		 (unsigned long long)rng_u64(act_rng(self)),
-		 (unsigned long long)rng_u64(act_rng(self)));
+	fetch_new_id(self, f, f->cnonce);
 	f->kind = KIND_NONE;
 	bytes_clear(&f->message);
 	return true;
@@ -184,8 +185,17 @@ static void keep_validators(struct fetch *f)
 	validators_put(hosts_validators(j->peers->hosts), j->uid, url_text(&f->at), &v);
 }
 
+/* The server may say which nonce comes next. */
+static void take_nonce(struct fetch *f)
+{
+	for (size_t i = 0; f->is_answered && i < f->done->n_headers; i++)
+		if (slice_eq_nocase(f->done->headers[i].name, SLICE_LIT("Authentication-Info")))
+			digest_take_next(&f->digest, f->done->headers[i].value);
+}
+
 void fetch_keep_fields(struct fetch *f)
 {
+	take_nonce(f);
 	take_cookies(f);
 	keep_validators(f);
 }

@@ -6,7 +6,6 @@
  * waits for its limits, and read while it goes out.
  */
 #include "actor/leaf_fetch_state.h"
-#include "base/rng.h"
 #include "edge/uploads.h"
 #include "run/offload.h"
 
@@ -83,9 +82,9 @@ static void add_part(const struct fetch *f, const struct fetch_part *p, struct u
 static void add_parts(act_self *self, struct fetch *f, struct uploadread *r)
 {
 	char last[sizeof(f->boundary) + 8];
-	snprintf(f->boundary, sizeof(f->boundary), "muster-%016llx%016llx",
-		 (unsigned long long)rng_u64(act_rng(self)),
-		 (unsigned long long)rng_u64(act_rng(self)));
+	char id[33];
+	fetch_new_id(self, f, id);
+	snprintf(f->boundary, sizeof(f->boundary), "muster-%s", id);
 	for (uint32_t i = 0; i < f->spec->n_part; i++)
 		add_part(f, &f->spec->part[i], r);
 	int n = snprintf(last, sizeof(last), "--%s--\r\n", f->boundary);

@@ -111,6 +111,8 @@ void fetch_says(struct fetch *f, enum kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* leaf_settings.c */
+/* 32 hex digits that nobody can guess. */
+void fetch_new_id(act_self *self, const struct fetch *f, char ret[33]);
 /* Empty: none is to be sent. */
 struct slice fetch_user_agent(const struct fetch *f);
 /* Room that the texts of the configuration take in a call. */

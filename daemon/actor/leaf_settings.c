@@ -3,9 +3,11 @@
  * it takes, the sockets it may use. Read anew for every call, so that a reload counts at once.
  */
 #include "actor/leaf_fetch_state.h"
+#include "base/rng.h"
 #include "model/config.h"
 #include "model/proxyurl.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* NULL: there is none; the defaults of the engine then. */
@@ -13,6 +15,16 @@ static const struct config *settings(const struct fetch *f)
 {
 	const struct job_peers *peers = fetch_job(f)->peers;
 	return peers->config != NULL ? peers->config(peers->ctx) : NULL;
+}
+
+void fetch_new_id(act_self *self, const struct fetch *f, char ret[33])
+{
+	const struct job_peers *peers = fetch_job(f)->peers;
+	if (peers->new_id != NULL)
+		peers->new_id(ret);
+	else /* a simulation is the same each time */
+		snprintf(ret, 33, "%016llx%016llx", (unsigned long long)rng_u64(act_rng(self)),
+			 (unsigned long long)rng_u64(act_rng(self)));
 }
 
 struct slice fetch_user_agent(const struct fetch *f)

@@ -1,6 +1,7 @@
 #include "model/digest.h"
 
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 #define TEXT_MAX 4096
@@ -92,6 +93,16 @@ struct draft {
 	bool is_digest, is_unusable;
 };
 
+static void say_unknown(struct digest *d, const char *what, struct slice v)
+{
+	char text[32];
+	size_t n = v.n < sizeof(text) - 1 ? v.n : sizeof(text) - 1;
+	for (size_t i = 0; i < n; i++)
+		text[i] = (char)(v.p[i] > ' ' && v.p[i] < 0x7f ? v.p[i] : '?');
+	text[n] = '\0';
+	snprintf(d->unknown, sizeof(d->unknown), "%s %s, which is not known", what, text);
+}
+
 static void set_algorithm(struct draft *c, struct slice v)
 {
 	c->d.hash = DIGEST_NONE;
@@ -100,7 +111,10 @@ static void set_algorithm(struct draft *c, struct slice v)
 			c->d.hash = algorithms[i].hash;
 			c->d.is_sess = algorithms[i].is_sess;
 		}
-	c->is_unusable |= c->d.hash == DIGEST_NONE;
+	if (c->d.hash != DIGEST_NONE)
+		return;
+	c->is_unusable = true;
+	say_unknown(&c->d, "the algorithm", v);
 }
 
 static void keep(struct bytes *to, struct bytes *value)
@@ -128,7 +142,11 @@ static void set_param(struct draft *c, struct slice name, struct bytes *value)
 		c->d.has_opaque = true;
 	} else if (slice_eq_nocase(name, SLICE_LIT("qop"))) {
 		c->d.has_qop = true;
-		c->is_unusable |= !list_has(v, "auth");
+		c->d.is_int = !list_has(v, "auth");
+		if (!c->d.is_int || list_has(v, "auth-int"))
+			return;
+		c->is_unusable = true;
+		say_unknown(&c->d, "the quality of protection", v);
 	}
 }
 
@@ -140,6 +158,8 @@ static bool offer(struct digest *d, struct draft *c)
 		digest_fini(d);
 		*d = c->d;
 	} else {
+		if (d->hash == DIGEST_NONE && c->d.unknown[0] != '\0')
+			memcpy(d->unknown, c->d.unknown, sizeof(d->unknown));
 		digest_fini(&c->d);
 	}
 	*c = (struct draft){.is_digest = false};
@@ -181,6 +201,28 @@ bool digest_take(struct digest *d, struct slice field)
 	for (skip(&r, " \t,"); r.at < r.end; skip(&r, " \t,"))
 		took |= read_item(d, &c, &r);
 	return offer(d, &c) || took;
+}
+
+void digest_take_next(struct digest *d, struct slice field)
+{
+	struct reading r = {field.p, field.p + field.n};
+	for (skip(&r, " \t,"); r.at < r.end; skip(&r, " \t,")) {
+		struct bytes value = BYTES_LIMIT(TEXT_MAX);
+		struct slice name = token(&r);
+		skip(&r, " \t");
+		if (name.n == 0 || r.at == r.end || *r.at != '=') {
+			r.at += r.at < r.end;
+			continue;
+		}
+		r.at++;
+		skip(&r, " \t");
+		if (read_value(&r, &value) && value.n > 0 &&
+		    slice_eq_nocase(name, SLICE_LIT("nextnonce"))) {
+			keep(&d->nonce, &value);
+			d->n_used = 0;
+		}
+		bytes_fini(&value);
+	}
 }
 
 /* ---- the answer ---- */
@@ -230,15 +272,33 @@ static const char *algorithm_of(const struct digest *d)
 }
 
 struct sums {
-	struct bytes a1, a2, response, user;
+	struct bytes a1, a2, response, user, body;
 };
+
+/* The second half: the request, and its body if that is protected too. */
+static enum err hash_request(const struct digest *d, const struct digest_facts *f, struct sums *s)
+{
+	const struct slice plain[] = {f->method, f->target};
+	if (!d->is_int)
+		return hash_texts(d->hash, plain, 2, &s->a2);
+	if (!f->has_body)
+		return ERR_UNSUPPORTED;
+	enum err e = hash_texts(d->hash, &f->body, 1, &s->body);
+	const struct slice with_body[] = {f->method, f->target, bytes_slice(&s->body)};
+	return e == ERR_OK ? hash_texts(d->hash, with_body, 3, &s->a2) : e;
+}
+
+static struct slice qop_of(const struct digest *d)
+{
+	return d->is_int ? SLICE_LIT("auth-int") : SLICE_LIT("auth");
+}
 
 /* RFC 7616 3.4.1 to 3.4.4 */
 static enum err respond(const struct digest *d, const struct digest_facts *f, const char *nc,
 			struct sums *s)
 {
 	struct slice nonce = bytes_slice(&d->nonce), realm = bytes_slice(&d->realm);
-	const struct slice a1[] = {f->user, realm, f->pass}, a2[] = {f->method, f->target};
+	const struct slice a1[] = {f->user, realm, f->pass};
 	enum err e = hash_texts(d->hash, a1, 3, &s->a1);
 	if (e == ERR_OK && d->is_sess) {
 		char first[HEX_MAX];
@@ -248,12 +308,11 @@ static enum err respond(const struct digest *d, const struct digest_facts *f, co
 		e = hash_texts(d->hash, sess, 3, &s->a1);
 	}
 	if (e == ERR_OK)
-		e = hash_texts(d->hash, a2, 2, &s->a2);
+		e = hash_request(d, f, s);
 	if (e == ERR_OK && d->hashes_user)
 		e = hash_texts(d->hash, (struct slice[]){f->user, realm}, 2, &s->user);
-	const struct slice with_qop[] = {bytes_slice(&s->a1), nonce,
-					 slice_of(nc),	      f->cnonce,
-					 SLICE_LIT("auth"),   bytes_slice(&s->a2)};
+	const struct slice with_qop[] = {bytes_slice(&s->a1), nonce,	 slice_of(nc),
+					 f->cnonce,	      qop_of(d), bytes_slice(&s->a2)};
 	const struct slice without[] = {bytes_slice(&s->a1), nonce, bytes_slice(&s->a2)};
 	if (e == ERR_OK)
 		e = d->has_qop ? hash_texts(d->hash, with_qop, 6, &s->response)
@@ -272,7 +331,7 @@ static void add_answer(const struct digest *d, const struct digest_facts *f, con
 	if (d->has_qop || d->is_sess)
 		add_quoted(out, "cnonce", f->cnonce);
 	if (d->has_qop)
-		bytes_printf(out, "nc=%s, qop=auth, ", nc);
+		bytes_printf(out, "nc=%s, qop=%s, ", nc, qop_of(d).p);
 	if (d->has_opaque)
 		add_quoted(out, "opaque", bytes_slice(&d->opaque));
 	if (d->hashes_user)
@@ -298,5 +357,6 @@ enum err digest_answer(struct digest *d, const struct digest_facts *f, struct by
 	bytes_fini(&s.a2);
 	bytes_fini(&s.response);
 	bytes_fini(&s.user);
+	bytes_fini(&s.body);
 	return e;
 }

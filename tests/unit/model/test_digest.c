@@ -85,7 +85,8 @@ static const struct {
 	 false, false, false},
 	{"Negotiate abcd==, Digest nonce=\"n\"", DIGEST_MD5, false, false, false},
 	{"Digest nonce=\"n\", algorithm=SHA-512-256", DIGEST_SHA512_256, false, false, false},
-	{"Digest nonce=\"n\", qop=\"auth-int\"", DIGEST_NONE, false, false, false},
+	{"Digest nonce=\"n\", qop=\"auth-int\"", DIGEST_MD5, false, true, false},
+	{"Digest nonce=\"n\", qop=\"auth-conf\"", DIGEST_NONE, false, false, false},
 	{"Digest nonce=\"n\", algorithm=SHA-3", DIGEST_NONE, false, false, false},
 	{"Digest realm=\"no nonce\"", DIGEST_NONE, false, false, false},
 	{"Digest nonce=\"open", DIGEST_NONE, false, false, false},
@@ -103,6 +104,87 @@ START_TEST(the_best_challenge_that_can_be_answered_is_taken)
 			      d.has_qop == fields[_i].has_qop && d.is_stale == fields[_i].is_stale,
 		      "%s", fields[_i].field);
 	ck_assert(d.hash == DIGEST_NONE || slice_is(bytes_slice(&d.nonce), "n"));
+	digest_fini(&d);
+}
+END_TEST
+
+START_TEST(a_user_may_be_hashed_and_hashes_may_be_long)
+{
+	struct digest d = {.hash = DIGEST_NONE};
+	struct bytes out = {.n = 0};
+	/* RFC 7616 3.9.2; the hashes as SHA-512/256 really is (its erratum 4897) */
+	struct digest_facts f = {.user = SLICE_LIT("J\xc3\xa4s\xc3\xb8n Doe"),
+				 .pass = SLICE_LIT("Secret, or not?"),
+				 .method = SLICE_LIT("GET"),
+				 .target = SLICE_LIT("/doe.json"),
+				 .cnonce = SLICE_LIT("NTg6RKcb9boFIAS3KrFK9BGeh+niz/sm")};
+	ck_assert(digest_take(
+		&d,
+		SLICE_LIT("Digest realm=\"api@example.org\", qop=\"auth\", algorithm=SHA-512-256, "
+			  "nonce=\"5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK\", "
+			  "opaque=\"HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS\", "
+			  "charset=UTF-8, userhash=true")));
+	ck_assert_int_eq(digest_answer(&d, &f, &out), ERR_OK);
+	ck_assert(has(&out, "username=\"793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ec"
+			    "e9b0b\""));
+	ck_assert(has(&out, "response=\"7a4e1192babbba02e91182d2895bfdbf7adafc6e48d4e517ca301974843"
+			    "d840c\""));
+	ck_assert(has(&out, "userhash=true"));
+	bytes_fini(&out);
+	digest_fini(&d);
+}
+END_TEST
+
+START_TEST(a_body_is_protected_only_where_nothing_else_is_offered)
+{
+	struct digest d = {.hash = DIGEST_NONE};
+	struct bytes out = {.n = 0};
+	struct digest_facts f = facts("x", "c");
+	f.body = SLICE_LIT("hello");
+	ck_assert(digest_take(&d, SLICE_LIT("Digest nonce=\"n\", realm=\"r\", qop=auth-int")));
+	ck_assert_int_eq(digest_answer(&d, &f, &out), ERR_UNSUPPORTED);
+	f.has_body = true;
+	d.n_used = 0;
+	ck_assert_int_eq(digest_answer(&d, &f, &out), ERR_OK);
+	/* by hand, with md5sum */
+	ck_assert_msg(has(&out, "response=\"4377401d5ac544c571d01092aad85c9e\"") &&
+			      has(&out, "qop=auth-int, "),
+		      "%s", bytes_cstr(&out));
+	digest_fini(&d);
+	ck_assert(digest_take(&d, SLICE_LIT("Digest nonce=n, realm=r, qop=\"auth-int, auth\"")));
+	ck_assert(!d.is_int);
+	bytes_fini(&out);
+	digest_fini(&d);
+}
+END_TEST
+
+START_TEST(what_cannot_be_answered_is_named)
+{
+	struct digest d = {.hash = DIGEST_NONE};
+	ck_assert(!digest_take(&d, SLICE_LIT("Digest nonce=n, algorithm=\"SHA-3\x01\"")));
+	ck_assert_str_eq(d.unknown, "the algorithm SHA-3?, which is not known");
+	ck_assert(!digest_take(&d, SLICE_LIT("Digest nonce=n, qop=auth-conf")));
+	ck_assert_str_eq(d.unknown, "the quality of protection auth-conf, which is not known");
+	digest_fini(&d);
+}
+END_TEST
+
+START_TEST(the_next_nonce_is_counted_anew)
+{
+	struct digest d = {.hash = DIGEST_NONE};
+	struct bytes out = {.n = 0};
+	struct digest_facts f = facts("x", "c");
+	ck_assert(digest_take(&d, SLICE_LIT("Digest nonce=n, realm=r, qop=auth")));
+	ck_assert_int_eq(digest_answer(&d, &f, &out), ERR_OK);
+	digest_take_next(&d, SLICE_LIT("rspauth=\"x, nextnonce=y\", qop=auth, nextnonce=\"m\""));
+	bytes_clear(&out);
+	ck_assert_int_eq(digest_answer(&d, &f, &out), ERR_OK);
+	ck_assert(has(&out, "nonce=\"m\"") && has(&out, "nc=00000001"));
+	digest_take_next(&d, SLICE_LIT("nextnonce=\"\""));
+	digest_take_next(&d, SLICE_LIT("=,=,\""));
+	digest_take_next(&d, SLICE_LIT("nextnonce=\"open"));
+	ck_assert(slice_is(bytes_slice(&d.nonce), "m"));
+	bytes_fini(&out);
 	digest_fini(&d);
 }
 END_TEST
@@ -149,6 +231,10 @@ int main(void)
 			    (int)(sizeof(fields) / sizeof(fields[0])));
 	tcase_add_test(tc, quotes_in_names_are_escaped_and_hashed_as_they_are);
 	tcase_add_test(tc, absurdly_long_texts_are_no_challenge);
+	tcase_add_test(tc, a_user_may_be_hashed_and_hashes_may_be_long);
+	tcase_add_test(tc, a_body_is_protected_only_where_nothing_else_is_offered);
+	tcase_add_test(tc, what_cannot_be_answered_is_named);
+	tcase_add_test(tc, the_next_nonce_is_counted_anew);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
 	int failed = srunner_ntests_failed(sr);
