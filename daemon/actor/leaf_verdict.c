@@ -90,6 +90,7 @@ bool fetch_redirected(struct fetch *f)
 		.at = &f->at,
 		.hops = f->hops,
 		.max_hops = (uint32_t)f->spec->max_redirects,
+		.may_downgrade = f->spec->downgrade || !f->spec->tls_verify,
 	};
 	if (!f->spec->follow || !f->done->end.ok)
 		return false;

@@ -57,6 +57,7 @@ static const struct field fetch_field[] = {
 		 "basic, digest or bearer"),
 	F_JSON("expect", FT, expect, OPT, "statuses that are a success: 200-299"),
 	F_BOOL("follow", FT, follow, OPT, "follow redirects: true"),
+	F_BOOL("downgrade", FT, downgrade, OPT, "follow them from https to http too: false"),
 	F_INT("max_redirects", FT, max_redirects, 0, 100, OPT, "10"),
 	F_BOOL("decode", FT, decode, OPT, "undo the content coding: true"),
 	F_DURATION("timeout", FT, timeout_ms, 0, LONG, OPT, "of one attempt; 0 is none"),
@@ -122,6 +123,7 @@ static void begin_draft(struct fetch_draft *d, const struct fetch_spec *f)
 	*d = (struct fetch_draft){
 		.tls.verify = f->tls_verify,
 		.follow = f->follow,
+		.downgrade = f->downgrade,
 		.decode = f->decode,
 		.cache = f->cache,
 		.resume = f->resume,
@@ -140,6 +142,7 @@ static void take_scalars(struct fetch_spec *f, const struct fetch_draft *d)
 {
 	f->tls_verify = d->tls.verify;
 	f->follow = d->follow;
+	f->downgrade = d->downgrade;
 	f->decode = d->decode;
 	f->cache = d->cache;
 	f->resume = d->resume;

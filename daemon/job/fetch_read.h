@@ -39,7 +39,7 @@ struct fetch_draft {
 		const char *ca, *cert, *key;
 		bool verify;
 	} tls;
-	bool follow, decode, cache, resume;
+	bool follow, downgrade, decode, cache, resume;
 	int64_t max_redirects, timeout_ms, connect_timeout_ms, first_byte_timeout_ms,
 		read_timeout_ms, max_body_bytes, max_rate_bytes, min_rate_bytes;
 };

@@ -71,6 +71,7 @@ struct fetch_spec {
 	struct slice user, secret;     /* password, or the bearer token in secret */
 	struct statuses expect;	       /* 200-299 */
 	bool follow;		       /* true */
+	bool downgrade;		       /* false: no redirect from https to http is followed */
 	int64_t max_redirects;	       /* 10 */
 	bool decode;		       /* true */
 	int64_t timeout_ms;	       /* of one attempt; 0: none */

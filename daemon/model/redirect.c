@@ -48,6 +48,12 @@ enum redirect_verdict redirect_next(const struct redirect_facts *f, struct redir
 	if (e != ERR_OK)
 		return fail(ret, KIND_REDIRECT_DENIED,
 			    why != NULL ? why : "the redirect leads to no http or https URL");
+	if (f->at->is_https && !ret->to.is_https && !f->may_downgrade) {
+		url_fini(&ret->to);
+		return fail(ret, KIND_REDIRECT_DENIED,
+			    "the redirect leads from https to http: to follow it, say "
+			    "\"downgrade\":true or do without verification");
+	}
 	ret->to_get = turns_to_get(f->status, f->method);
 	ret->other_origin = !slice_eq(url_origin(f->at), url_origin(&ret->to));
 	return REDIRECT_FOLLOW;

@@ -3,7 +3,7 @@
  *
  * As curl does: 301 and 302 turn POST into GET, 303 turns all but HEAD into GET, 300, 307 and 308
  * keep method and body (RFC 9110 section 15.4). Only http and https; a Location that is missing or
- * empty makes the answer final.
+ * empty makes the answer final. Other than curl: from https to http only if that was asked for.
  * Pure. Ownership: step.to is the caller's (url_fini).
  */
 #pragma once
@@ -24,6 +24,7 @@ struct redirect_facts {
 	const struct url *at;  /* what was asked */
 	uint32_t hops;	       /* redirects followed so far */
 	uint32_t max_hops;
+	bool may_downgrade; /* from https to http */
 };
 
 struct redirect_step {

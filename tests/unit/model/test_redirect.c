@@ -27,7 +27,19 @@ static const struct row rows[] = {
 	{303, "HEAD", AT, "/z", REDIRECT_FOLLOW, "https://a.example/z", false, false},
 	{307, "POST", AT, "/z", REDIRECT_FOLLOW, "https://a.example/z", false, false},
 	{308, "DELETE", AT, "//b.example/z", REDIRECT_FOLLOW, "https://b.example/z", false, true},
-	{301, "GET", AT, "http://a.example/z", REDIRECT_FOLLOW, "http://a.example/z", false, true},
+	{301, "GET", AT, "http://a.example/z", REDIRECT_FAILED, NULL, false, false},
+	{301, "GET", AT, "//a.example/z", REDIRECT_FOLLOW, "https://a.example/z", false, false},
+	{301, "GET", "http://a.example/", "https://a.example/z", REDIRECT_FOLLOW,
+	 "https://a.example/z", false, true},
+	{300, "POST", AT, "/z", REDIRECT_FOLLOW, "https://a.example/z", false, false},
+	{302, "HEAD", AT, "/z", REDIRECT_FOLLOW, "https://a.example/z", false, false},
+	{302, "DELETE", AT, "/z", REDIRECT_FOLLOW, "https://a.example/z", false, false},
+	{303, "DELETE", AT, "/z", REDIRECT_FOLLOW, "https://a.example/z", true, false},
+	{308, "POST", AT, "/z", REDIRECT_FOLLOW, "https://a.example/z", false, false},
+	{305, "GET", AT, "/z", REDIRECT_FINAL, NULL, false, false},
+	{306, "GET", AT, "/z", REDIRECT_FINAL, NULL, false, false},
+	{201, "POST", AT, "/z", REDIRECT_FINAL, NULL, false, false},
+	{404, "GET", AT, "/z", REDIRECT_FINAL, NULL, false, false},
 	{301, "GET", AT, "https://a.example:8443/z", REDIRECT_FOLLOW, "https://a.example:8443/z",
 	 false, true},
 	{301, "GET", AT, "https://A.EXAMPLE:443/z#f", REDIRECT_FOLLOW, "https://a.example/z", false,
@@ -67,6 +79,24 @@ START_TEST(redirects_lead_where_curl_would_go)
 	} else if (r->verdict == REDIRECT_FAILED) {
 		ck_assert(step.kind == KIND_REDIRECT_DENIED && step.why != NULL);
 	}
+	url_fini(&at);
+}
+END_TEST
+
+START_TEST(from_https_to_http_only_when_asked)
+{
+	struct url at = {0};
+	struct redirect_step step;
+	ck_assert_int_eq(url_parse(SLICE_LIT(AT), &at, NULL), ERR_OK);
+	struct redirect_facts f = {.status = 301,
+				   .method = SLICE_LIT("GET"),
+				   .location = SLICE_LIT("http://a.example/z"),
+				   .at = &at,
+				   .max_hops = 2,
+				   .may_downgrade = true};
+	ck_assert_int_eq(redirect_next(&f, &step), REDIRECT_FOLLOW);
+	ck_assert(slice_is(url_text(&step.to), "http://a.example/z") && step.other_origin);
+	url_fini(&step.to);
 	url_fini(&at);
 }
 END_TEST
@@ -224,6 +254,7 @@ int main(void)
 	tcase_add_loop_test(tc, redirects_lead_where_curl_would_go, 0,
 			    (int)(sizeof(rows) / sizeof(*rows)));
 	tcase_add_test(tc, secrets_stay_with_their_origin);
+	tcase_add_test(tc, from_https_to_http_only_when_asked);
 	tcase_add_test(tc, special_addresses_are_known);
 	tcase_add_test(tc, only_plain_literals_are_addresses);
 	tcase_add_test(tc, allow_wins_over_deny);
