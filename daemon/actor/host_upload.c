@@ -61,7 +61,8 @@ enum err host_upload_begin(struct host_one *c)
 	c->call->req.body = (struct xbody){.kind = XBODY_PULL,
 					   .size = (int64_t)uploadread_size(u->read),
 					   .pull = pull,
-					   .pull_ctx = c};
+					   .pull_ctx = c,
+					   .expect_continue = c->call->req.body.expect_continue};
 	return ERR_OK;
 }
 

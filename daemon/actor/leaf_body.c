@@ -91,6 +91,37 @@ static void add_parts(act_self *self, struct fetch *f, struct uploadread *r)
 	uploadread_add_text(r, (struct slice){last, (size_t)n});
 }
 
+/* ---- whether it is wanted ---- */
+
+#define EXPECT_FROM (1u << 20) /* as curl */
+
+/* What the fetch itself says of it; NULL: nothing. */
+static const struct fetch_header *own_expect(const struct fetch *f)
+{
+	for (uint32_t i = 0; i < f->spec->n_header; i++)
+		if (slice_eq_nocase(f->spec->header[i].name, SLICE_LIT("Expect")))
+			return &f->spec->header[i];
+	return NULL;
+}
+
+bool fetch_expects(const struct fetch *f, uint64_t size)
+{
+	const struct fetch_header *own = own_expect(f);
+	if (own != NULL)
+		return size > 0 && slice_eq_nocase(own->value, SLICE_LIT("100-continue"));
+	return size > EXPECT_FROM && !f->is_unexpecting;
+}
+
+bool fetch_was_unexpected(struct fetch *f)
+{
+	if (!f->is_expecting || own_expect(f) != NULL || !f->done->end.ok || f->done->status != 417)
+		return false;
+	f->is_unexpecting = true;
+	f->kind = KIND_NONE;
+	bytes_clear(&f->message);
+	return true;
+}
+
 /* ---- finding it ---- */
 
 static int open_source(void *source)

@@ -261,7 +261,8 @@ static int attempt_step(act_self *self, void *frame)
 			continue;
 		}
 		if (f->done == NULL || f->is_cancelled ||
-		    (!fetch_starts_over(f) && !fetch_redirected(f) && !fetch_challenged(self, f)))
+		    (!fetch_starts_over(f) && !fetch_was_unexpected(f) && !fetch_redirected(f) &&
+		     !fetch_challenged(self, f)))
 			return ACT_OK;
 		give_back(self, f);
 		forget_answer(f);

@@ -71,6 +71,8 @@ struct fetch {
 	uint32_t n_challenges;	      /* answered in this attempt */
 	struct host_partial *partial; /* what was left of cut bodies; NULL: not asked for */
 	uint64_t resume_from;	      /* what the request that is out asks for begins there */
+	bool is_expecting;	      /* the request that is out waits for 100 Continue */
+	bool is_unexpecting;	      /* the server knows no such thing (417) */
 	bool is_from_start;	      /* the server does not know ranges as it should */
 	bool is_conditional;	      /* the request that is out asks whether it has changed */
 	bool is_answered;	      /* the request that is out answers it */
@@ -151,6 +153,10 @@ bool fetch_is_resumed(const struct fetch *f);
 bool fetch_has_source(const struct fetch *f);
 /* Await: a worker finds it. */
 int fetch_open_source(act_self *self, struct fetch *f);
+/* Whether so large a body waits for 100 Continue. */
+bool fetch_expects(const struct fetch *f, uint64_t size);
+/* Whether the server would have nothing of that, and has to be asked again without. */
+bool fetch_was_unexpected(struct fetch *f);
 /* After that; false: kind or is_cancelled say why not. */
 bool fetch_source_is_open(struct fetch *f);
 

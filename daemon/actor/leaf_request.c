@@ -4,6 +4,7 @@
  */
 #include "actor/leaf_fetch_state.h"
 #include "actor/leaf_own.h"
+#include "edge/uploads.h"
 #include "model/credentials.h"
 #include "model/redirect.h"
 
@@ -300,6 +301,9 @@ static void set_target(struct fetch *f, struct host_call *c)
 	if (f->spec->body_kind == FETCH_BODY_BYTES && !f->to_get)
 		c->req.body = (struct xbody){.kind = XBODY_BYTES,
 					     .bytes = host_call_text(c, f->spec->body)};
+	f->is_expecting = fetch_expects(f, f->source != NULL ? uploadread_size(f->source)
+							     : c->req.body.bytes.n);
+	c->req.body.expect_continue = f->is_expecting;
 	c->upload = f->source;
 	f->source = NULL;
 }
