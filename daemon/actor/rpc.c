@@ -39,7 +39,7 @@ static enum err wrong(const char *why, const char **ret_why)
 }
 
 /* One pass: a request with a long member is not walked once per name. */
-static void find_members(struct slice object, struct slice *const to[], const char *const name[],
+static void find_members(struct slice object, struct slice *const to[], const struct slice name[],
 			 size_t n)
 {
 	struct jsonscan_iter it;
@@ -49,15 +49,15 @@ static void find_members(struct slice object, struct slice *const to[], const ch
 	while (jsonscan_next_member(&it, &key, &value)) {
 		bool is_plain = memchr(key.p, '\\', key.n) == NULL;
 		for (size_t i = 0; i < n; i++)
-			if (is_plain ? slice_is(key, name[i])
-				     : jsonnames_same(key, slice_of(name[i])))
+			if (is_plain ? slice_eq(key, name[i]) : jsonnames_same(key, name[i]))
 				*to[i] = value;
 	}
 }
 
 enum err rpc_request_parse(struct slice object, struct rpc_request *ret, const char **ret_why)
 {
-	static const char *const name[] = {"id", "jsonrpc", "method", "params"};
+	static const struct slice name[] = {
+		{"id", 2}, {"jsonrpc", 7}, {"method", 6}, {"params", 6}};
 	struct slice id = {NULL, 0}, version = {NULL, 0}, method = {NULL, 0}, params = {NULL, 0};
 	struct slice *const to[] = {&id, &version, &method, &params};
 	*ret = (struct rpc_request){.id = {NULL, 0}};

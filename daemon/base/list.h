@@ -54,6 +54,11 @@ static inline struct link *list_first(const struct link *l)
 	return l->next == l ? NULL : l->next;
 }
 
+static inline struct link *list_last(const struct link *l)
+{
+	return l->prev == l ? NULL : l->prev;
+}
+
 static inline struct link *list_pop_front(struct link *l)
 {
 	struct link *n = list_first(l);

@@ -9,6 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SMALL_BYTES    512
+#define GATHERED_BYTES (16u << 10)
+
+/* One frame, and in `own` small ones behind it. */
 struct frame {
 	struct link link;
 	size_t sent;
@@ -106,9 +110,36 @@ enum err outqueue_push(struct outqueue *q, const void *head, size_t n_head, stru
 	return outqueue_push_file(q, head, n_head, body, -1);
 }
 
+/*
+ * A small frame goes behind the one before it, into the same memory: many small answers of a turn
+ * become one piece of one write. False: it needs a frame of its own.
+ */
+static bool gather(struct outqueue *q, const void *head, size_t n_head, struct bytes *body)
+{
+	struct link *last = list_last(&q->frames);
+	struct frame *f = last != NULL ? frame_of(last) : NULL;
+	if (body->n > SMALL_BYTES || f == NULL || f->shared != NULL || f->fd >= 0 ||
+	    f->own.n > GATHERED_BYTES)
+		return false;
+	size_t n = n_head + body->n;
+	f->own.limit = 0;
+	if (bytes_reserve(&f->own, f->own.n < GATHERED_BYTES / 4 ? n + f->own.n * 3 : n) !=
+	    ERR_OK) {
+		f->own.err = ERR_OK;
+		return false;
+	}
+	bytes_add(&f->own, head, n_head);
+	bytes_add_slice(&f->own, bytes_slice(body));
+	q->n_bytes += n;
+	bytes_fini(body);
+	return true;
+}
+
 enum err outqueue_push_file(struct outqueue *q, const void *head, size_t n_head, struct bytes *body,
 			    int fd)
 {
+	if (fd < 0 && gather(q, head, n_head, body))
+		return ERR_OK;
 	struct frame *f = frame_new(head, n_head);
 	if (f == NULL) {
 		bytes_fini(body);

@@ -23,7 +23,8 @@ struct outshare {
 
 struct outqueue {
 	struct link frames;
-	uint32_t n_frames, n_files;
+	uint32_t n_frames; /* small ones behind another count as one with it */
+	uint32_t n_files;
 	size_t n_bytes; /* unsent */
 };
 
