@@ -1,6 +1,6 @@
 /* Promises of edge/outqueue: what was pushed comes out byte for byte, however it is cut. */
-#include "edge/outqueue.h"
 #include "base/rng.h"
+#include "edge/outqueue.h"
 
 #include <check.h>
 #include <fcntl.h>
