@@ -167,9 +167,9 @@ static enum args_result check_count(struct parse *p)
 	int n = (int)p->a->arg.n;
 	if (n >= c->min_args && (c->max_args < 0 || n <= c->max_args))
 		return ARGS_RUN;
-	bytes_printf(p->message, "%s: muster %s %s",
+	bytes_printf(p->message, "%s: muster %s%s%s",
 		     n < c->min_args ? "something is missing" : "too many arguments", c->name,
-		     c->args);
+		     c->args[0] != '\0' ? " " : "", c->args);
 	return usage(p);
 }
 

@@ -7,10 +7,23 @@
 #include "proto/jsontree.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define ANSWER_TIMEOUT_MS 60000
+
+/* NULL: one of the defaults. */
+static bool is_address(const char *text)
+{
+	static const char *const start[] = {"ipc:///", "unix:///", "tcp://", "tls+tcp://"};
+	if (text == NULL)
+		text = getenv("MUSTER_SOCKET");
+	for (size_t i = 0; text != NULL && i < sizeof(start) / sizeof(start[0]); i++)
+		if (strncmp(text, start[i], strlen(start[i])) == 0)
+			return true;
+	return text == NULL;
+}
 
 enum status ask_open_at(const struct args *a, const char *address, struct muster **ret)
 {
@@ -36,7 +49,7 @@ enum status ask_open_at(const struct args *a, const char *address, struct muster
 			    ? " or use --standalone"
 			    : "");
 	muster_close(m);
-	return STATUS_NO_DAEMON;
+	return s == MUSTER_INVALID && !is_address(address) ? STATUS_USAGE : STATUS_NO_DAEMON;
 }
 
 enum status ask_open(const struct args *a, struct muster **ret)
@@ -47,12 +60,12 @@ enum status ask_open(const struct args *a, struct muster **ret)
 /* What to do about it, where the sentence does not say. */
 static const char *advice(const struct muster_reply *r)
 {
-	if (strcmp(r->kind, "not_found") == 0 && strstr(r->message, "no such job") != NULL)
-		return "; `muster jobs` lists yours";
 	if (strcmp(r->kind, "not_found") == 0 && strstr(r->message, "there is no job \"") != NULL)
 		return "; jobs are named like j7, see `muster jobs`";
+	if (strcmp(r->kind, "not_found") == 0 && strstr(r->message, "there is no job ") != NULL)
+		return "; `muster jobs` lists yours";
 	if (strcmp(r->kind, "conflict") == 0 && strstr(r->message, "has ended already") != NULL)
-		return "; `muster show JOB` tells how";
+		return "; `muster show` tells how";
 	return "";
 }
 

@@ -54,6 +54,7 @@ int command_fetch(const struct args *a)
 		return STATUS_USAGE;
 	if (feed_open(&feed, &a->arg, input) != ERR_OK) {
 		say("cannot read %s: %s", input, strerror(errno));
+		feed_close(&feed);
 		return STATUS_USAGE;
 	}
 	struct delivery d = {.a = a, .feed = &feed, .is_one_url = a->arg.n == 1 && input == NULL};

@@ -74,9 +74,10 @@ static int submit(const struct args *a, struct bytes *text)
 {
 	struct feed feed;
 	const char *input = args_text(a, OPTION_INPUT);
-	struct delivery d = {.a = a};
+	struct delivery d = {.a = a, .file = a->arg.v[0]};
 	if (feed_open(&feed, NULL, input) != ERR_OK) {
 		say("cannot read %s: %s", input, strerror(errno));
+		feed_close(&feed);
 		return STATUS_USAGE;
 	}
 	if (args_has(a, OPTION_VOLATILE))

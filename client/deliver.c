@@ -5,6 +5,7 @@
 
 #include "client/cookiejar.h"
 #include "client/follow.h"
+#include "client/place.h"
 #include "client/say.h"
 #include "client/standalone.h"
 #include "proto/jsonscan.h"
@@ -37,6 +38,8 @@ static enum status submit(struct session *s, struct delivery *d, char job[JOB_NA
 	add_op_id(&d->params);
 	bytes_add_byte(&d->params, '}');
 	enum muster_status ms = session_call(s, "job.submit", bytes_cstr(&d->params), &r, &status);
+	if (ms == MUSTER_REFUSED && place_say(d->a, d->file, &r))
+		return status_of_kind(r.kind);
 	if (ms == MUSTER_REFUSED)
 		return ask_failed(s->m, "job.submit", ms, &r);
 	if (ms != MUSTER_OK)

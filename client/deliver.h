@@ -17,6 +17,7 @@ struct delivery {
 	struct feed *feed;   /* NULL: none */
 	const struct upload_list *uploads; /* NULL: none; sent before the items */
 	bool is_one_url;		   /* -o may name a file */
+	const char *file;		   /* of the job; NULL: made of options */
 };
 
 /* The exit status, or below 0 a signal. Takes over params. */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define READ_BYTES (256u << 10)
@@ -24,6 +25,11 @@ enum err feed_open(struct feed *f, const struct args_list *arg, const char *inpu
 		return ERR_OK;
 	f->fd = open(input, O_RDONLY | O_CLOEXEC);
 	f->is_own_fd = f->fd >= 0;
+	struct stat st;
+	if (f->fd >= 0 && fstat(f->fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		return ERR_IO;
+	}
 	return f->fd >= 0 ? ERR_OK : ERR_IO;
 }
 

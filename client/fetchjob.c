@@ -288,6 +288,10 @@ static void settle_proxy(json_t *fetch, const struct args *a, struct proxyenv *p
 
 enum status fetchjob_add(struct bytes *out, const struct args *a, struct fetchjob_rest *rest)
 {
+	if (args_has(a, OPTION_BURST) && !args_has(a, OPTION_RATE)) {
+		say("--burst says how many may start before a rate paces: it needs --rate");
+		return STATUS_USAGE;
+	}
 	json_t *fetch = json_object(), *retry = json_object();
 	enum status s = fill_fetch(fetch, a, &rest->uploads);
 	settle_proxy(fetch, a, &rest->proxy, &rest->has_proxy);

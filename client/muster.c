@@ -251,6 +251,7 @@ static void read_place(struct slice data, struct muster_reply *r)
 		jsonscan_u64(raw, &line);
 	if (jsonscan_member(data, "column", &raw))
 		jsonscan_u64(raw, &column);
+	copy_string(r->path, sizeof(r->path), data, "path");
 	r->line = (uint32_t)line;
 	r->column = (uint32_t)column;
 }

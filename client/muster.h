@@ -58,6 +58,7 @@ struct muster_reply {
 	char kind[32];	       /* "not_found" ...; "" for a result */
 	char message[512];     /* a sentence; "" for a result */
 	uint32_t line, column; /* of the text sent, if the error stands in it; else 0 */
+	char path[128];	       /* of the member there, a JSON pointer; "" = none */
 };
 
 struct muster;

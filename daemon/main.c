@@ -26,8 +26,10 @@ static int check_config(const struct realworld_options *o)
 	struct bytes why = {.n = 0};
 	struct config *c;
 	enum err e = realworld_config(o, &c, &why);
-	if (e != ERR_OK)
-		return complain(&why, e);
+	if (e != ERR_OK) {
+		complain(&why, e);
+		return 2;
+	}
 	config_unref(c);
 	puts("the configuration is good");
 	return 0;

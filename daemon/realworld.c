@@ -33,7 +33,7 @@
 struct realworld {
 	struct world world;
 	struct log log; /* its level is set by the daemon */
-	struct bytes state, control_path, events_path, address, libraries;
+	struct bytes config_path, state, control_path, events_path, address, libraries;
 	struct configfiles files;
 	struct config_source source;
 	struct notify notify;
@@ -99,7 +99,7 @@ static void on_reload(void *ctx)
 static enum err find_state(struct realworld *rw, const struct realworld_options *o,
 			   struct bytes *why)
 {
-	enum err e = o->state != NULL ? bytes_add_str(&rw->state, o->state)
+	enum err e = o->state != NULL ? machine_add_absolute(&rw->state, o->state)
 				      : machine_state_dir(&rw->state);
 	if (e != ERR_OK) {
 		bytes_add_str(why, "no directory for the state: give one with --state");
@@ -108,6 +108,9 @@ static enum err find_state(struct realworld *rw, const struct realworld_options 
 	const char *dir = bytes_cstr(&rw->state);
 	pid_t holder = 0;
 	e = machine_make_dir(dir, why);
+	if (e != ERR_OK && o->state == NULL)
+		bytes_add_str(why,
+			      "; that is the usual place for the state, --state DIR names another");
 	if (e != ERR_OK)
 		return e;
 	e = lockfile_take(dir, &rw->lock_fd, &holder);
@@ -129,8 +132,10 @@ static const char *path_of(const char *address)
 static enum err find_sockets(struct realworld *rw, const struct realworld_options *o,
 			     struct bytes *why)
 {
-	enum err e = o->socket != NULL ? bytes_add_str(&rw->control_path, path_of(o->socket))
-				       : machine_socket_path(&rw->control_path);
+	enum err e = o->socket == NULL ? machine_socket_path(&rw->control_path)
+		     : strstr(path_of(o->socket), "://") != NULL || path_of(o->socket)[0] == '\0'
+			     ? bytes_add_str(&rw->control_path, o->socket)
+			     : machine_add_absolute(&rw->control_path, path_of(o->socket));
 	const char *path = bytes_cstr(&rw->control_path);
 	const char *slash = strrchr(path, '/');
 	if (e != ERR_OK || strstr(path, "://") != NULL || path[0] == '\0') {
@@ -274,7 +279,9 @@ static void fill_world(struct realworld *rw, const struct realworld_options *o)
 {
 	struct world *w = &rw->world;
 	machine_libraries(&rw->libraries);
-	rw->files = (struct configfiles){.path = o->config};
+	if (o->config != NULL && machine_add_absolute(&rw->config_path, o->config) == ERR_OK)
+		rw->files.path = bytes_cstr(&rw->config_path);
+	w->config_path = configfiles_path(&rw->files);
 	rw->source = (struct config_source){.ctx = &rw->files, .load = load_config};
 	rw->notify = (struct notify){.ready = say_ready,
 				     .status = say_status,
@@ -409,6 +416,7 @@ void realworld_close(struct realworld *rw)
 	if (rw->lock_fd >= 0)
 		close(rw->lock_fd);
 	config_unref(rw->world.config);
+	bytes_fini(&rw->config_path);
 	bytes_fini(&rw->state);
 	bytes_fini(&rw->control_path);
 	bytes_fini(&rw->events_path);

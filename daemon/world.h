@@ -73,6 +73,7 @@ struct world {
 	const char *libraries;	     /* their versions, for people; NULL: not told */
 	const char *control_address; /* for people */
 	const char *state_dir;	     /* for people; NULL: none */
+	const char *config_path;     /* absolute; NULL: none was there when it started */
 };
 
 /* Classes of offloaded work: each has its own bound in the pool. */

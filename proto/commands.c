@@ -96,13 +96,13 @@ static bool is_status(struct slice text)
 	return from >= 100 && to <= 999 && from <= to;
 }
 
-static bool is_list(struct slice text)
+static bool is_list(struct slice text, bool with_kinds)
 {
 	if (text.n == 0)
 		return false;
 	while (text.n != 0) {
 		struct slice entry = take_part(&text, ',');
-		if (!is_status(entry) && !kind_entry_valid(entry))
+		if (!is_status(entry) && !(with_kinds && kind_entry_valid(entry)))
 			return false;
 	}
 	return true;
@@ -122,57 +122,62 @@ static bool in_range(const struct option_row *o, int64_t v)
 	return (o->min == 0 && o->max == 0) || (v >= o->min && v <= o->max);
 }
 
+/* Whether it is of that type; *ret_v: the number of an INT, DURATION or SIZE. */
+static bool is_of_type(const struct option_row *o, struct slice text, int64_t *ret_v)
+{
+	uint64_t number = 0;
+	struct units_rate rate;
+	switch (o->type) {
+	case OPTION_TYPE_FLAG:
+		return true;
+	case OPTION_TYPE_STRING:
+		return (int64_t)text.n >= o->min;
+	case OPTION_TYPE_INT:
+		if (units_u64(text, &number) != ERR_OK || number > INT64_MAX)
+			return false;
+		*ret_v = (int64_t)number;
+		return true;
+	case OPTION_TYPE_DURATION:
+		return units_duration(text, ret_v) == ERR_OK;
+	case OPTION_TYPE_SIZE:
+		return units_size(text, ret_v) == ERR_OK;
+	case OPTION_TYPE_RATE:
+		return units_rate(text, &rate) == ERR_OK;
+	case OPTION_TYPE_BACKOFF:
+		return is_backoff(text);
+	case OPTION_TYPE_LIST:
+	case OPTION_TYPE_STATUSES:
+		return is_list(text, o->type == OPTION_TYPE_LIST);
+	case OPTION_TYPE_CHOICE:
+		return is_choice(slice_of(o->arg), text);
+	}
+	return false;
+}
+
 enum err option_check(const struct option_row *o, struct slice text, struct bytes *ret_wanted)
 {
-	uint64_t number;
-	int64_t v = 0;
-	struct units_rate rate;
-	bool ok = true;
 	static const char *const wanted[] = {
 		[OPTION_TYPE_FLAG] = "nothing",
-		[OPTION_TYPE_STRING] = "a text",
+		[OPTION_TYPE_STRING] = "",
 		[OPTION_TYPE_INT] = "a whole number",
 		[OPTION_TYPE_DURATION] = "a duration such as 250ms, 5s, 2m, 1h, 1d",
 		[OPTION_TYPE_SIZE] = "a size such as 512, 64k, 16M, 1G",
 		[OPTION_TYPE_RATE] = "a rate such as 5/s, 3/10s, 100/m, 1000/h",
 		[OPTION_TYPE_BACKOFF] = "durations BASE[:MAX] such as 500ms:30s",
 		[OPTION_TYPE_LIST] = "kinds and statuses such as read.timeout,429,500-599",
+		[OPTION_TYPE_STATUSES] = "statuses such as 200-299,404",
 		[OPTION_TYPE_CHOICE] = "one of ",
 	};
-	switch (o->type) {
-	case OPTION_TYPE_FLAG:
-	case OPTION_TYPE_STRING:
-		break;
-	case OPTION_TYPE_INT:
-		ok = units_u64(text, &number) == ERR_OK && number <= INT64_MAX;
-		v = ok ? (int64_t)number : 0;
-		break;
-	case OPTION_TYPE_DURATION:
-		ok = units_duration(text, &v) == ERR_OK;
-		break;
-	case OPTION_TYPE_SIZE:
-		ok = units_size(text, &v) == ERR_OK;
-		break;
-	case OPTION_TYPE_RATE:
-		ok = units_rate(text, &rate) == ERR_OK;
-		break;
-	case OPTION_TYPE_BACKOFF:
-		ok = is_backoff(text);
-		break;
-	case OPTION_TYPE_LIST:
-		ok = is_list(text);
-		break;
-	case OPTION_TYPE_CHOICE:
-		ok = is_choice(slice_of(o->arg), text);
-		break;
-	}
+	int64_t v = 0;
 	bool is_number = o->type == OPTION_TYPE_INT || o->type == OPTION_TYPE_DURATION ||
 			 o->type == OPTION_TYPE_SIZE;
-	if (ok && (!is_number || in_range(o, v)))
+	if (is_of_type(o, text, &v) && (!is_number || in_range(o, v)))
 		return ERR_OK;
 	bytes_add_str(ret_wanted, wanted[o->type]);
-	if (o->type == OPTION_TYPE_CHOICE)
+	if (o->type == OPTION_TYPE_CHOICE || o->type == OPTION_TYPE_STRING)
 		bytes_add_str(ret_wanted, o->arg);
+	if (o->type == OPTION_TYPE_SIZE && o->min > 0)
+		bytes_printf(ret_wanted, ", at least %lld", (long long)o->min);
 	if (o->type == OPTION_TYPE_INT && o->max != 0)
 		bytes_printf(ret_wanted, " from %lld to %lld", (long long)o->min,
 			     (long long)o->max);

@@ -39,7 +39,8 @@ enum option_type {
 	OPTION_TYPE_RATE,
 	OPTION_TYPE_BACKOFF, /* BASE[:MAX], two durations */
 	OPTION_TYPE_LIST,    /* kinds and statuses with commas: read,429,500-599 */
-	OPTION_TYPE_CHOICE,  /* one of the words of .arg */
+	OPTION_TYPE_STATUSES,
+	OPTION_TYPE_CHOICE, /* one of the words of .arg */
 };
 
 enum option_use { OPTION_ONCE, OPTION_MANY };
@@ -49,7 +50,7 @@ struct option_row {
 	const char *name;
 	enum option_type type;
 	const char *arg, *dflt;
-	int64_t min, max; /* both 0: any */
+	int64_t min, max; /* both 0: any; of a STRING: bytes, and 1 is for no empty one */
 	enum option_use use;
 	uint64_t commands; /* bits of command_id, COMMANDS_GLOBAL */
 	const char *doc;

@@ -65,6 +65,8 @@ void control_daemon_info(act_self *self, struct call *call)
 	add_text(&b, "version", w->version);
 	add_text(&b, "boot_id", w->boot_id);
 	add_text(&b, "socket", w->control_address);
+	if (w->config_path != NULL)
+		add_text(&b, "config", w->config_path);
 	if (call->is_admin) {
 		add_text(&b, "state_dir", w->state_dir);
 		add_text(&b, "libraries", w->libraries);

@@ -153,7 +153,7 @@ static void route(act_self *self, struct job *j, struct job_call *c)
 	if (!j->is_loaded && c->kind != JOB_CALL_START)
 		job_park(self, &j->early, c);
 	else if (j->is_broken || j->is_gone || (j->is_loaded && !may(j, c)))
-		job_call_refuse(self, c, KIND_NOT_FOUND, "there is no such job");
+		job_call_unknown(self, c);
 	else
 		call_table[c->kind](self, j, c);
 }

@@ -124,6 +124,8 @@ void job_call_done(act_self *self, struct job_call *call, struct bytes *body);
 /* The same with an open file, taken over. */
 void job_call_done_file(act_self *self, struct job_call *call, struct bytes *body, int fd);
 void job_call_refuse(act_self *self, struct job_call *call, enum kind kind, const char *message);
+/* NOT_FOUND, naming the job. */
+void job_call_unknown(act_self *self, struct job_call *call);
 
 /* The reply alone; NULL: no memory. head is taken over. */
 struct job_reply *job_reply_new(struct bytes *head, const struct bytes *body);

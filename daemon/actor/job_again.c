@@ -125,7 +125,9 @@ static void finish(act_self *self, struct order *o)
 	struct bytes body = BYTES_LIMIT(0);
 	struct job_call *c = o->call;
 	if (o->result == ERR_NOT_FOUND) {
-		refuse(self, o, KIND_NOT_FOUND, "there is no such job");
+		o->call = NULL;
+		o->j->is_retrying = false;
+		job_call_unknown(self, c);
 		return;
 	}
 	if (o->result != ERR_OK) {
@@ -211,7 +213,7 @@ void job_on_retry(act_self *self, struct job *j, struct job_call *c)
 {
 	struct order o = {.j = j, .call = c};
 	if (j->is_forgotten) {
-		job_call_refuse(self, c, KIND_NOT_FOUND, "there is no such job");
+		job_call_unknown(self, c);
 		return;
 	}
 	if (!job_has_ended(j)) {

@@ -119,6 +119,15 @@ void job_call_refuse(act_self *self, struct job_call *call, enum kind kind, cons
 	job_call_free(call);
 }
 
+void job_call_unknown(act_self *self, struct job_call *call)
+{
+	struct bytes why = BYTES_LIMIT(64);
+	bytes_add_str(&why, "there is no job ");
+	job_id_add(&why, call->job, call->is_volatile);
+	job_call_refuse(self, call, KIND_NOT_FOUND, bytes_cstr(&why));
+	bytes_fini(&why);
+}
+
 bool job_id_parse(struct slice text, uint64_t *ret_id, bool *ret_is_volatile)
 {
 	uint64_t id = 0;

@@ -92,7 +92,7 @@ static void finish(act_self *self, struct order *o)
 		bytes_fini(&body);
 		job_stir(self, j);
 	} else if (o->result == ERR_NOT_FOUND) {
-		job_call_refuse(self, c, KIND_NOT_FOUND, "there is no such job");
+		job_call_unknown(self, c);
 	} else if (o->result == ERR_CONFLICT) {
 		job_call_refuse(self, c, KIND_CONFLICT, "the job has ended already");
 	} else {

@@ -25,8 +25,8 @@ struct final_tasks job_tasks(const struct job *j)
 				 .handled = y->handled,
 				 .cancelled = y->cancelled,
 				 .not_started = y->not_started};
-	t.total = t.ok + t.failed + t.handled + t.cancelled + t.not_started + j->env->n_open +
-		  j->env->n_expected;
+	t.total = t.ok + t.failed + t.handled + t.cancelled + t.not_started + j->env->n_open -
+		  j->env->n_told + j->env->n_expected;
 	return t;
 }
 

@@ -125,9 +125,10 @@ static void on_call(act_self *self, struct keeper *k, struct job_call *c)
 	/* Not known: an ended job that is in the store only, or none at all. */
 	if (e == NULL && has_store)
 		e = keeper_add(k, c->job, c->is_volatile);
-	if (e == NULL)
-		job_call_refuse(self, c, has_store ? KIND_MEMORY : KIND_NOT_FOUND,
-				"there is no such job");
+	if (e == NULL && has_store)
+		job_call_refuse(self, c, KIND_MEMORY, "out of memory");
+	else if (e == NULL)
+		job_call_unknown(self, c);
 	else
 		keeper_pass(self, k, e, c);
 }

@@ -98,6 +98,13 @@ static enum err add_dir(struct texts *t, const char *path, struct bytes *why)
 	return e;
 }
 
+const char *configfiles_path(const struct configfiles *cf)
+{
+	if (cf->path != NULL)
+		return cf->path;
+	return access(DEFAULT_PATH, F_OK) == 0 ? DEFAULT_PATH : NULL;
+}
+
 enum err configfiles_load(const struct configfiles *cf, struct config **ret, struct bytes *why)
 {
 	struct texts *t = calloc(1, sizeof(*t));

@@ -12,6 +12,8 @@ struct configfiles {
 	const char *path; /* NULL: /etc/musterd/musterd.json if it is there, else the defaults */
 };
 
+/* The file that is read, or NULL. */
+const char *configfiles_path(const struct configfiles *cf);
 /* *why gets one line for people. Errors: INVALID, TOO_LARGE, NOT_FOUND (a path that was given), IO,
  * NOMEM. */
 enum err configfiles_load(const struct configfiles *cf, struct config **ret, struct bytes *why);

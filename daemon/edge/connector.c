@@ -128,10 +128,12 @@ static void fail(struct connector *c, enum kind kind, struct slice why)
 
 static void fail_text(struct connector *c, enum kind kind, const char *form, const char *detail)
 {
-	char buf[400];
+	char buf[400], at[128];
 	struct slice host = near_host(c);
-	int n = snprintf(buf, sizeof(buf), form, (int)(host.n < 100 ? host.n : 100), host.p,
-			 near_port(c), detail);
+	bool is_v6 = host.n > 0 && host.p[0] != '[' && memchr(host.p, ':', host.n) != NULL;
+	snprintf(at, sizeof(at), is_v6 ? "[%.*s]:%u" : "%.*s:%u",
+		 (int)(host.n < 100 ? host.n : 100), host.p, near_port(c));
+	int n = snprintf(buf, sizeof(buf), form, at, detail);
 	fail(c, kind, (struct slice){buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1});
 }
 
@@ -296,19 +298,19 @@ static void fail_race(struct connector *c)
 {
 	int e = c->worst_errno;
 	if (e == 0 && c->denied == KIND_REDIRECT_DENIED)
-		fail_text(c, c->denied,
-			  "a redirect from a public address may not lead to %.*s:%u%s", "");
+		fail_text(c, c->denied, "a redirect from a public address may not lead to %s%s",
+			  "");
 	else if (e == 0)
-		fail_text(c, KIND_POLICY_DENIED,
-			  "the network policy forbids every address of %.*s:%u%s", "");
+		fail_text(c, KIND_POLICY_DENIED, "the network policy forbids every address of %s%s",
+			  "");
 	else if (is_shortage(e))
-		fail_text(c, KIND_LOCAL_RESOURCE, "no socket for %.*s:%u: %s", strerror(e));
+		fail_text(c, KIND_LOCAL_RESOURCE, "no socket for %s: %s", strerror(e));
 	else if (e == ECONNREFUSED)
-		fail_text(c, KIND_CONNECT_REFUSED, "%.*s:%u refused the connection%s", "");
+		fail_text(c, KIND_CONNECT_REFUSED, "%s refused the connection%s", "");
 	else if (e == ETIMEDOUT)
-		fail_text(c, KIND_CONNECT_TIMEOUT, "%.*s:%u did not answer%s", "");
+		fail_text(c, KIND_CONNECT_TIMEOUT, "%s did not answer%s", "");
 	else
-		fail_text(c, KIND_CONNECT_FAILED, "no connection to %.*s:%u: %s", strerror(e));
+		fail_text(c, KIND_CONNECT_FAILED, "no connection to %s: %s", strerror(e));
 }
 
 static void go_on(struct connector *c);

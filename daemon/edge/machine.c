@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <pwd.h>
 #include <signal.h>
@@ -176,6 +177,18 @@ static const char *env_path(const char *name)
 {
 	const char *v = getenv(name);
 	return v != NULL && v[0] == '/' ? v : NULL;
+}
+
+enum err machine_add_absolute(struct bytes *out, const char *path)
+{
+	char here[PATH_MAX];
+	if (path[0] == '/')
+		return bytes_add_str(out, path);
+	if (getcwd(here, sizeof(here)) == NULL)
+		return ERR_IO;
+	if (path[0] == '.' && path[1] == '/')
+		path += 2;
+	return bytes_printf(out, "%s%s%s", here, here[1] != '\0' ? "/" : "", path);
 }
 
 enum err machine_state_dir(struct bytes *out)

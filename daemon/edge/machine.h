@@ -24,6 +24,8 @@ uint64_t machine_raise_files(void);
 void machine_ignore_sigpipe(void);
 /* uid of a name, for `match.user` and `admins`; the type is rules_uid_of of model/rules.h. */
 bool machine_uid_of(void *ctx, const char *name, int64_t *ret_uid);
+/* Appends the path; one that is relative, from where we are now. IO, NOMEM. */
+enum err machine_add_absolute(struct bytes *out, const char *path);
 /* Makes the directory and those above it, private to this uid, unless it is there. Errors: IO,
  * DENIED (it belongs to another or is no directory), with a sentence. */
 enum err machine_make_dir(const char *path, struct bytes *why);

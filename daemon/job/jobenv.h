@@ -45,6 +45,7 @@ struct jobenv {
 	struct task **pool;  /* free ones by serial of their node */
 	act_event *go;	     /* set while leaves may start: not paused, not draining */
 	uint32_t n_open;     /* items started and not ended, over all eaches */
+	uint32_t n_told;     /* of these: a single leaf that the tally counts already */
 	uint32_t n_holding;  /* leaves that hold a slot */
 	uint64_t n_expected; /* items known to come and not yet started */
 	bool is_draining;

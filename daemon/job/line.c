@@ -20,6 +20,13 @@ static enum results_class class_of(const struct outcome *o)
 	return RESULTS_FAILED;
 }
 
+bool line_is_item(const struct task *t)
+{
+	const struct node *n = t->node;
+	return n->place == PLACE_EACH && verb_is_leaf(n->verb) && n->n_catch == 0 &&
+	       n->finally == NULL && n->n_with == 0;
+}
+
 static void count(struct task *t, enum results_class c)
 {
 	uint64_t *of[] = {[RESULTS_OK] = &t->env->tally.ok,
@@ -28,13 +35,10 @@ static void count(struct task *t, enum results_class c)
 	++*of[c];
 	if (c == RESULTS_FAILED)
 		t->out.n_failed++;
-}
-
-bool line_is_item(const struct task *t)
-{
-	const struct node *n = t->node;
-	return n->place == PLACE_EACH && verb_is_leaf(n->verb) && n->n_catch == 0 &&
-	       n->finally == NULL && n->n_with == 0;
+	if (line_is_item(t) && !t->is_told) {
+		t->is_told = true;
+		t->env->n_told++;
+	}
 }
 
 bool line_recall(struct task *t)

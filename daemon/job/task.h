@@ -62,6 +62,7 @@ struct task {
 	bool is_started, wants_value;
 	bool wants_text;     /* its value's body is cut into items: it is kept, whatever its size */
 	int64_t begun_ns;    /* shard's clock */
+	bool is_told;	     /* its env's n_told counts it */
 	bool is_marked;	     /* its item's end is already in a chunk's `done` */
 	bool is_again;	     /* an item that an order to retry has opened again */
 	uint64_t supersedes; /* of such an item: the seq of the line its new one replaces */

@@ -130,6 +130,7 @@ static void item_ended(struct each_frame *e, struct task *item)
 		collect_put(&e->values, item->index, &item->out);
 	if (e->t->up == NULL)
 		results_turn_ends(env->results, item->index);
+	env->n_told -= item->is_told;
 	task_free(item);
 	env->n_open--;
 	if (--e->n_open < e->window)

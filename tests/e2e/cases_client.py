@@ -217,7 +217,7 @@ def live_views_print_once_without_a_terminal():
     r = muster(d, "top")
     assert r.status == 0 and "limiter" in r.out and "\x1b" not in r.out, r.out
     r = muster(d, "watch", "j99")
-    assert r.status != 0 and "no such job" in r.err, r.err
+    assert r.status != 0 and "there is no job" in r.err, r.err
 
 
 @case

@@ -115,7 +115,7 @@ def retry_is_refused_while_a_job_runs_and_once_it_is_forgotten():
     job = run_detached(d, [w.url + "/a"])
     assert muster(d, "forget", job).status == 0
     r = muster(d, "retry", job)
-    assert r.status != 0 and "no such job" in r.err, (r.status, r.err)
+    assert r.status != 0 and "there is no job" in r.err, (r.status, r.err)
     with d.rpc() as rpc:
         attached = rpc.call("job.submit", {"spec": {"run": {"fetch": w.url + "/b"}}, "attached": True})["job"]
         rpc.call("job.wait", {"job": attached, "wait_ms": 5000})
