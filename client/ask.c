@@ -7,23 +7,10 @@
 #include "proto/jsontree.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define ANSWER_TIMEOUT_MS 60000
-
-/* NULL: one of the defaults. */
-static bool is_address(const char *text)
-{
-	static const char *const start[] = {"ipc:///", "unix:///", "tcp://", "tls+tcp://"};
-	if (text == NULL)
-		text = getenv("MUSTER_SOCKET");
-	for (size_t i = 0; text != NULL && i < sizeof(start) / sizeof(start[0]); i++)
-		if (strncmp(text, start[i], strlen(start[i])) == 0)
-			return true;
-	return text == NULL;
-}
 
 enum status ask_open_at(const struct args *a, const char *address, struct muster **ret)
 {
@@ -49,7 +36,7 @@ enum status ask_open_at(const struct args *a, const char *address, struct muster
 			    ? " or use --standalone"
 			    : "");
 	muster_close(m);
-	return s == MUSTER_INVALID && !is_address(address) ? STATUS_USAGE : STATUS_NO_DAEMON;
+	return STATUS_NO_DAEMON;
 }
 
 enum status ask_open(const struct args *a, struct muster **ret)

@@ -101,9 +101,9 @@ def a_server_with_an_ipv6_address_is_told_in_brackets():
 
 
 @case
-def an_address_that_is_none_is_usage_and_a_daemon_that_is_not_there_is_not():
-    for address, status, words in (("foo", 2, "an address is ipc:///path"),
-                                   ("ipc://relative", 2, "the path must be absolute"),
+def a_daemon_that_is_not_reached_is_status_3_and_says_why():
+    for address, status, words in (("foo", 3, "an address is ipc:///path"),
+                                   ("ipc://relative", 3, "the path must be absolute"),
                                    ("ipc:///nowhere/s", 3, "start one with `systemctl start musterd`"),
                                    (f"tcp://127.0.0.1:{free_port()}", 3, "Connection refused")):
         r = muster(None, "--socket", address, "ping")
