@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SWEEP_NS NS_PER_S
-#define MAILBOX	 32768u
+#define SWEEP_NS     NS_PER_S
+#define SWEEP_FAR_NS (10 * NS_PER_S)
+#define MAILBOX	     32768u
 
 /* What trying a request led to. */
 enum verdict { VERDICT_GRANT, VERDICT_WAIT, VERDICT_REFUSE };
@@ -72,8 +73,6 @@ static void grant(struct limiter *l, struct limit_ticket *t)
 	t->bandwidth = share_of_bandwidth(t);
 	t->state = TICKET_GRANTED;
 	l->n_granted++;
-	if (!act_timer_is_set(&l->sweep_timer))
-		act_timer_set(l->self, &l->sweep_timer, SWEEP_NS);
 	act_reply_buf(l->self, t->token, LIMIT_GRANTED, t, sizeof(*t), limit_ticket_drop);
 }
 
@@ -374,10 +373,24 @@ static void on_sweep(struct limiter *l)
 	}
 }
 
-static bool needs_sweep(const struct limiter *l)
+/* Soon while something is under way; for keys alone, when the first is long unused. 0: never. */
+static int64_t sweep_at(const struct limiter *l)
 {
-	return l->n_granted > 0 || l->is_short || !list_empty(&l->keys_by_use) ||
-	       !list_empty(&l->routes_by_use) || limit_store_is_behind(l);
+	if (l->n_granted > 0 || l->is_short || limit_store_is_behind(l))
+		return l->now_ns + SWEEP_NS;
+	int64_t idle = limit_keys_idle_at(l);
+	if (idle == INT64_MAX)
+		return 0;
+	return idle > l->now_ns + SWEEP_FAR_NS ? idle : l->now_ns + SWEEP_FAR_NS;
+}
+
+static void plan_sweep(struct limiter *l)
+{
+	int64_t at = sweep_at(l);
+	if (at == 0 || (act_timer_is_set(&l->sweep_timer) && l->sweep_at_ns <= at))
+		return;
+	l->sweep_at_ns = at;
+	act_timer_set_at(l->self, &l->sweep_timer, at);
 }
 
 /* After every behaviour. */
@@ -394,8 +407,7 @@ static void settle(struct limiter *l)
 			act_timer_set_at(l->self, &l->ready_timer, at);
 		l->ready_at_ns = at;
 	}
-	if (!act_timer_is_set(&l->sweep_timer) && needs_sweep(l))
-		act_timer_set(l->self, &l->sweep_timer, SWEEP_NS);
+	plan_sweep(l);
 }
 
 /* ---- the actor ---- */

@@ -428,6 +428,17 @@ void limit_keys_reload(struct limiter *l, struct rules *rules)
 	l->rules = rules;
 }
 
+int64_t limit_keys_idle_at(const struct limiter *l)
+{
+	int64_t at = INT64_MAX;
+	struct link *r = list_first(&l->routes_by_use), *k = list_first(&l->keys_by_use);
+	if (r != NULL)
+		at = LIST_ENTRY(r, struct limit_route, by_use)->used_ns;
+	if (k != NULL && LIST_ENTRY(k, struct limit_key, by_use)->used_ns < at)
+		at = LIST_ENTRY(k, struct limit_key, by_use)->used_ns;
+	return at == INT64_MAX ? at : at + IDLE_NS;
+}
+
 void limit_keys_sweep(struct limiter *l)
 {
 	for (struct link *it; (it = list_first(&l->routes_by_use)) != NULL;) {

@@ -184,6 +184,7 @@ struct limiter {
 
 	struct heap ready;
 	struct act_timer ready_timer, sweep_timer;
+	int64_t sweep_at_ns; /* of the sweep timer, while it is set */
 	int64_t ready_at_ns; /* what ready_timer is set to */
 
 	act_id store;
@@ -231,6 +232,8 @@ void limit_job_unref(struct limiter *l, struct limit_job *j);
 void limit_keys_reload(struct limiter *l, struct rules *rules);
 /* Lets go what has long been idle. */
 void limit_keys_sweep(struct limiter *l);
+/* When the first of them is long unused; INT64_MAX: there are none. */
+int64_t limit_keys_idle_at(const struct limiter *l);
 void limit_keys_fini(struct limiter *l);
 
 /* ---- limiter_line.c ---- */

@@ -143,10 +143,16 @@ void pool_sweep(struct pool *p)
 	}
 }
 
+static int64_t old_at(const struct pool *p, const struct conn_place *c)
+{
+	int64_t idle = c->idle_since_ns + c->idle_limit_ms * NS_PER_MS;
+	int64_t age = c->born_ns + p->limits.age_ms * NS_PER_MS;
+	return idle < age ? idle : age;
+}
+
 static bool is_old(const struct pool *p, const struct conn_place *c, int64_t now_ns)
 {
-	return now_ns - c->idle_since_ns >= c->idle_limit_ms * NS_PER_MS ||
-	       now_ns - c->born_ns >= p->limits.age_ms * NS_PER_MS;
+	return now_ns >= old_at(p, c);
 }
 
 struct conn *pool_take(struct pool *p, struct pool_key *k)
@@ -169,10 +175,15 @@ static struct conn_place *last_of(struct pool_key *k)
 	return LIST_ENTRY(k->idle.prev, struct conn_place, link);
 }
 
-static void arm(struct pool *p, int64_t now_ns)
+/* The tick comes when the first of them is too old, at most once a second. */
+static void arm(struct pool *p, int64_t due_ns)
 {
-	if (list_empty(&p->tick.link))
-		tick_arm(p->ticks, &p->tick, now_ns + NS_PER_S);
+	if (!list_empty(&p->tick.link)) {
+		if (p->tick.due_ns <= due_ns)
+			return;
+		tick_disarm(&p->tick);
+	}
+	tick_arm(p->ticks, &p->tick, due_ns);
 }
 
 void pool_close_one(struct pool *p)
@@ -200,28 +211,32 @@ void pool_put(struct pool *p, struct pool_key *k, struct conn *c)
 	if (k->n_idle++ == 0)
 		list_push_back(&p->all, &k->link);
 	p->n_idle++;
-	arm(p, now);
+	int64_t due = old_at(p, place);
+	arm(p, due < now + NS_PER_S ? now + NS_PER_S : due);
 }
 
-/* Once a second: what is too old goes, oldest first within a key. */
+/* What is too old goes, oldest first within a key. */
 static void on_tick(struct tick *t)
 {
 	struct pool *p = LIST_ENTRY(t, struct pool, tick);
-	int64_t now = clock_mono_ns(p->clock);
+	int64_t now = clock_mono_ns(p->clock), next = INT64_MAX;
 	pool_sweep(p);
 	LIST_EACH_SAFE (l, &p->all) {
 		struct pool_key *k = LIST_ENTRY(l, struct pool_key, link);
 		LIST_EACH_SAFE (i, &k->idle) {
 			struct conn_place *place = LIST_ENTRY(i, struct conn_place, link);
 			bool last = k->n_idle == 1;
-			if (is_old(p, place, now))
+			int64_t at = old_at(p, place);
+			if (now >= at)
 				close_idle(p, place);
+			else if (at < next)
+				next = at;
 			if (last)
 				break;
 		}
 	}
 	if (p->n_idle > 0)
-		arm(p, now);
+		arm(p, next < now + NS_PER_S ? now + NS_PER_S : next);
 }
 
 void pool_close_idle(struct pool *p)

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define LOOK_NS (500 * NS_PER_MS)
+#define LOOK_NS	     (500 * NS_PER_MS)
+#define ASLEEP_LOOKS 10
 
 enum said { SAID_NOTHING, SAID_HELD, SAID_STUCK };
 
@@ -59,13 +60,14 @@ static void say_held(const struct watchdog *w, unsigned i, enum log_level level,
 	       kv_i("held_ms", held_ns / NS_PER_MS));
 }
 
-static void look_at(struct watchdog *w, unsigned i, int64_t now_ns)
+/* False: it sleeps. */
+static bool look_at(struct watchdog *w, unsigned i, int64_t now_ns)
 {
 	struct seen *s = &w->seen[i];
 	struct act_watch now = act_shard_watch(s->shard);
 	if (now.id == 0 || now.id != s->watch.id || now.activation != s->watch.activation) {
 		*s = (struct seen){.shard = s->shard, .watch = now, .since_ns = now_ns};
-		return;
+		return now.id != 0;
 	}
 	int64_t held_ns = now_ns - s->since_ns;
 	if (s->said == SAID_NOTHING) {
@@ -78,12 +80,20 @@ static void look_at(struct watchdog *w, unsigned i, int64_t now_ns)
 		if (w->opts.on_stuck != NULL)
 			w->opts.on_stuck(w->opts.ctx, i, act_shard_watch_class(s->shard, s->watch));
 	}
+	return true;
+}
+
+static bool look(struct watchdog *w, int64_t now_ns)
+{
+	bool any = false;
+	for (unsigned i = 0; i < w->opts.n_shards; i++)
+		any = look_at(w, i, now_ns) || any;
+	return any;
 }
 
 void watchdog_look(struct watchdog *w, int64_t now_ns)
 {
-	for (unsigned i = 0; i < w->opts.n_shards; i++)
-		look_at(w, i, now_ns);
+	look(w, now_ns);
 }
 
 static int64_t mono_ns(void)
@@ -96,13 +106,14 @@ static int64_t mono_ns(void)
 static void *watch(void *arg)
 {
 	struct watchdog *w = arg;
+	bool any = true;
 	pthread_mutex_lock(&w->mutex);
 	while (!w->is_over) {
-		int64_t next = mono_ns() + w->opts.look_ns;
+		int64_t next = mono_ns() + w->opts.look_ns * (any ? 1 : ASLEEP_LOOKS);
 		struct timespec until = {.tv_sec = next / NS_PER_S, .tv_nsec = next % NS_PER_S};
 		pthread_cond_timedwait(&w->news, &w->mutex, &until);
 		if (!w->is_over)
-			watchdog_look(w, mono_ns());
+			any = look(w, mono_ns());
 	}
 	pthread_mutex_unlock(&w->mutex);
 	return NULL;

@@ -19,7 +19,9 @@ struct watchdog_opts {
 	act_shard *const *shards; /* copied; at most ACT_SHARDS_MAX */
 	unsigned n_shards;
 	const struct log *log;
-	int64_t look_ns;  /* between looks; 0 = 500 ms. Held is said after one to two of it */
+	/* Between looks, 0 = 500 ms; ten times that while all shards sleep. Held is said after one
+	 * to two of it, or up to ten more if it had slept before. */
+	int64_t look_ns;
 	int64_t stuck_ns; /* on_stuck after so long; 0 = never */
 	void (*on_stuck)(void *ctx, unsigned shard, const char *class_name);
 	void *ctx;
