@@ -88,7 +88,7 @@ static void tell_settings(struct house *h, act_self *self)
 		log_warn(h->log, "settings not heard by all", kv_s("try", "reload again"));
 }
 
-static enum err op_reload(struct house *h, act_self *self, struct bytes *why)
+static enum err reload(struct house *h, act_self *self, struct bytes *why)
 {
 	struct daemon *d = daemon_of(h);
 	const struct config_source *source = h->world->config_source;
@@ -118,6 +118,16 @@ static enum err op_reload(struct house *h, act_self *self, struct bytes *why)
 	tell_settings(h, self);
 	log_info(h->log, "reloaded", kv_t("needs_restart", bytes_slice(why)));
 	return ERR_OK;
+}
+
+/* Whoever asked for it: the service manager shows how it went. */
+static enum err op_reload(struct house *h, act_self *self, struct bytes *why)
+{
+	const struct notify *n = h->world->notify;
+	enum err e = reload(h, self, why);
+	if (n->status != NULL)
+		n->status(n->ctx, e == ERR_OK ? "serving" : bytes_cstr(why));
+	return e;
 }
 
 static const struct rules *rules_now(void *ctx)

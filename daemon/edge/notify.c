@@ -4,17 +4,29 @@
 #include "edge/notify.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+/* A line end would begin another word to the manager. */
+static void say(const char *before, const char *status)
+{
+	char line[512];
+	snprintf(line, sizeof(line), "%s", status != NULL ? status : "");
+	for (char *p = line; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ')
+			*p = ' ';
+	sd_notifyf(0, "%sSTATUS=%s", before, line);
+}
+
 void notify_ready(const char *status)
 {
-	sd_notifyf(0, "READY=1\nSTATUS=%s", status != NULL ? status : "");
+	say("READY=1\n", status);
 }
 
 void notify_status(const char *status)
 {
-	sd_notifyf(0, "STATUS=%s", status);
+	say("", status);
 }
 
 void notify_reloading(void)
