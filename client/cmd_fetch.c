@@ -6,6 +6,7 @@
 #include "client/fetchjob.h"
 #include "client/say.h"
 #include "client/urlcheck.h"
+#include "proto/result.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,7 +18,10 @@ static bool check_urls(const struct args *a)
 		const char *wrong = urlcheck(slice_of(a->arg.v[i]));
 		if (wrong == NULL)
 			continue;
-		say("\"%s\" cannot be fetched: %s", a->arg.v[i], wrong);
+		struct bytes shown = {.limit = 0};
+		result_add_url(&shown, slice_of(a->arg.v[i]));
+		say("%s cannot be fetched: %s", bytes_cstr(&shown), wrong);
+		bytes_fini(&shown);
 		ok = false;
 	}
 	if (!ok)

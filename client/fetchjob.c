@@ -104,7 +104,10 @@ static enum status add_headers(json_t *fetch, const struct args *a)
 	for (size_t i = 0; i < l->n; i++) {
 		const char *colon = strchr(l->v[i], ':');
 		if (colon == NULL || colon == l->v[i]) {
-			say("-H wants 'Name: value' or 'Name:', not \"%s\"", l->v[i]);
+			/* What follows the name may be a secret. */
+			say("-H wants 'Name: value' or 'Name:', not \"%.*s%s\"",
+			    (int)strcspn(l->v[i], " \t:"), l->v[i],
+			    l->v[i][strcspn(l->v[i], " \t:")] != '\0' ? " ..." : "");
 			return STATUS_USAGE;
 		}
 		const char *value = colon + 1 + strspn(colon + 1, " \t");

@@ -5,7 +5,9 @@ set -u
 limit=${TEST_TIMEOUT:-300}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT INT TERM
-export limit dir
+# A machine that builds and fetches meanwhile is slow; a test that hangs still ends.
+CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60}
+export limit dir CK_DEFAULT_TIMEOUT
 printf '%s\n' "$@" | xargs -P 2 -I{} sh -c '
 	name=$(echo "$1" | tr / _)
 	timeout -k 5 "$limit" "$1" >"$dir/$name.out" 2>&1

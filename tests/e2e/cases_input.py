@@ -6,7 +6,9 @@ import struct
 import subprocess
 import time
 
-from harness import BUILD, Daemon, Nginx, case, muster, wait_until
+from harness import BUILD, Daemon, Nginx, RpcError, Web, case, free_port, muster, wait_until
+
+S = "hunter2"  # what must never show
 
 
 def refused(rpc, body):
@@ -223,3 +225,81 @@ def secrets_never_show():
     with d.rpc() as rpc:
         everything += json.dumps(rpc.call("job.get", {"job": job}))
     assert "hunter2" not in everything and "tops3cret" not in everything, everything
+
+
+@case
+def secrets_show_in_no_output_log_or_event():
+    def answer(hit):
+        if hit["path"] == "/hop":
+            return 302, [("Location", f"http://me:{S}@127.0.0.1:{w.port}/end")], b""
+        if hit["path"] == "/hop2":
+            return 302, [("Location", f"http://me:{S}@127.0.0.1:{closed}/end")], b""
+        return (401 if hit["path"] == "/no" else 200), [("X-End", "1")], b"x"
+    w, closed = Web(answer), free_port()
+    d = Daemon({"log": {"level": "debug"}, "limits": [{"match": {}, "key": "${header:authorization}", "rate": "1000/s"}]})
+    seen = []
+    sub = socket.socket(socket.AF_UNIX)
+    sub.connect(os.path.join(os.path.dirname(d.socket_path), "events.sock"))
+    sub.sendall(b"\0SP\0\0\x21\0\0")
+    good, bad = w.url + "/a", f"http://127.0.0.1:{closed}/"
+    with_user = [u.replace("http://", f"http://me:{S}@") for u in (good, bad, w.url + "/no", "http://nowhere.invalid/")]
+    quick = ["--retry", "1", "--backoff", "1ms"]
+    tries = [["fetch", *quick, u] for u in with_user] + [
+        ["fetch", "-u", f"me:{S}", good, bad],
+        ["fetch", "-H", f"Authorization: Bearer {S}", good, bad],
+        ["fetch", "-H", f"Cookie: a={S}", good, bad],
+        ["fetch", "-H", f"Proxy-Authorization: Basic {S}", good, bad],
+        ["fetch", "--proxy", f"http://me:{S}@127.0.0.1:{closed}", *quick, good],
+        ["fetch", "--proxy", f"socks5://me:{S}@127.0.0.1:{closed}", *quick, good],
+        ["fetch", "--fallback", f"http://me:{S}@127.0.0.1:{closed}", *quick, bad],
+        ["fetch", *quick, w.url + "/hop", w.url + "/hop2"],
+        # refused by the command or the daemon: what is quoted is masked too
+        ["fetch", f"http://me:{S}@h:99999/"], ["fetch", f"http://me:{S}@h h/"], ["fetch", f"ftp://me:{S}@h/"],
+        ["fetch", "--proxy", f"ftp://me:{S}@h", good], ["fetch", "--fallback", f"ftp://me:{S}@h", good],
+        ["fetch", "-H", f"Authorization: {S}\r\nX: y", good], ["fetch", "-u", S, good],
+        ["fetch", "-H", f"Authorization {S}", good],
+    ]
+    for i, text in enumerate((
+            {"run": {"fetch": {"url": good, "auth": {"basic": ["me", S]}}}},
+            {"run": {"fetch": {"url": bad, "auth": {"bearer": S}, "headers": {"Cookie": S}}}},
+            {"run": {"fetch": {"url": good, "auth": {"digest": ["me", S]}}}},
+            {"run": {"fetch": {"url": good, "auth": {"basic": [S]}}}},
+            {"run": {"fetch": {"url": good, "auth": {"bearer": S + "\n"}}}},
+            {"run": {"fetch": {"url": good, "headers": {"Cookie": S + "\u0000"}}}},
+            {"run": {"fetch": {"url": good, "tls": {"cert": S, "key": S}}}},
+            {"run": {"fetch": f"http://me:{S}@h:99999/"}}, {"run": f"ftp://me:{S}@h"},
+            {"run": {"sequence": [f"http://me:{S}@127.0.0.1:{closed}/"], "id": "s"}},
+            {"run": {"fetch": {"url": good, "tls": {"key": S}}, "timeout": 5}})):
+        with open(f"{i}.json", "w", encoding="ascii") as f:
+            json.dump(text, f)
+        tries.append(["submit", f"{i}.json"])
+    for args in tries:
+        r = muster(d, *args, "--summary", "json")
+        seen.append((args, r.out + r.err))
+    job = muster(d, "fetch", "--detach", "-r", "1/h", "-H", f"Authorization: Bearer {S}", with_user[0], with_user[0], with_user[1]).out.strip()
+    wait_until("a line", lambda: muster(d, "results", job).out)
+    for args in (["show", job], ["show", job, "--json"], ["explain", job], ["explain", job, "--json"], ["jobs"], ["results", job],
+                 ["watch", job], ["watch"], ["top"], ["actors"], ["actors", "--json"], ["stats"], ["info"]):
+        r = muster(d, *args)
+        seen.append((args, r.out + r.err))
+    with d.rpc() as rpc:
+        for a in rpc.call("actor.list", {"max": 1000})["actors"]:
+            try:
+                seen.append((["actor.dump", a["name"]], json.dumps(rpc.call("actor.dump", {"id": a["id"]}))))
+            except RpcError as e:
+                seen.append((["actor.dump"], str(e)))
+    muster(d, "cancel", job)
+    sub.settimeout(0.5)
+    heard = b""
+    try:
+        while True:
+            got = sub.recv(1 << 20)
+            if not got:
+                break
+            heard += got
+    except TimeoutError:
+        pass
+    assert b"job." in heard
+    seen += [("events", heard.decode("latin-1")), ("log", d.logged())]
+    shown = [(what, text[max(0, text.find(S) - 150):text.find(S) + 60]) for what, text in seen if S in text]
+    assert not shown, "\n".join(map(str, shown))
