@@ -1,8 +1,11 @@
 """What becomes of bodies: files that are whole or not there, and lines that say which."""
+import json
 import os
+import shutil
 import socket
 import struct
 
+from cases_contract import as_uid, open_to_all
 from harness import Daemon, Nginx, case, muster, muster_start, wait_until
 
 
@@ -138,3 +141,39 @@ def a_signal_leaves_no_part_of_a_file():
     p.send_signal(2)
     assert p.wait(10) == -2
     assert not os.path.exists("out") and not os.path.exists("out.part")
+
+
+@case
+def another_user_gets_copies_of_their_own():
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        print("left out: needs root and setpriv")
+        return
+    d, w = Daemon(), Nginx()
+    want = os.urandom(3 << 20)
+    url = w.file("x", want)
+    open_to_all(d)
+    os.mkdir("theirs")
+    os.chown("theirs", 4141, 4141)
+    r = as_uid(4141, os.path.abspath("muster"), "--socket", d.address, "fetch", url, "-o", os.path.abspath("theirs/x"))
+    assert r.returncode == 0, r.stderr
+    st = os.stat("theirs/x")
+    assert (st.st_uid, st.st_nlink, st.st_size) == (4141, 1, len(want)), st
+    with open("theirs/x", "rb") as f:
+        assert f.read() == want
+
+
+@case
+def through_a_gateway_bodies_come_in_pieces():
+    d, w = Daemon(), Nginx()
+    want = os.urandom(300000)
+    job = muster(d, "fetch", w.file("x", want), "--detach").out.strip()
+    muster(d, "wait", job)
+    with d.rpc() as rpc:
+        words = struct.pack(">II", 7, rpc.next_id | 0x80000000)
+        body = {"jsonrpc": "2.0", "id": 1, "method": "job.body", "params": {"job": job, "seq": 1, "file": True, "length": 1000}}
+        payload = words + json.dumps(body).encode()
+        rpc.sock.sendall(b"\x01" + struct.pack(">Q", len(payload)) + payload)
+        data, fds, _, _ = socket.recv_fds(rpc.sock, 65536, 4)
+        assert not fds
+        result = json.loads(data[9 + len(words):])["result"]
+        assert set(result) == {"size", "base64"} and len(result["base64"]) == 1336, result
