@@ -1,8 +1,15 @@
 """What people are told: the option, the file and line, or the job that is wrong, and what to do."""
+import fcntl
+import json
 import os
+import pty
+import shutil
 import socket
+import struct
+import subprocess
+import termios
 
-from harness import BUILD, Daemon, case, free_port, muster, wait_until
+from harness import BUILD, Daemon, Process, Rpc, Web, case, free_port, muster, wait_until
 
 REFUSED_OPTIONS = [
     # by the command itself
@@ -132,8 +139,6 @@ def a_daemon_of_a_user_without_a_home_says_where_it_wanted_to_be():
         return
     os.chmod(".", 0o755)
     env = {"PATH": os.environ["PATH"], "HOME": "/proc/nowhere"}
-    import shutil
-    import subprocess
     shutil.copy(f"{BUILD}/musterd", "musterd")
     done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", os.path.abspath("musterd")],
                           env=env, capture_output=True, text=True, timeout=20, check=False, cwd="/")
@@ -146,7 +151,6 @@ def info_names_the_configuration_and_paths_are_absolute():
     os.makedirs("rel")
     with open("rel/c.json", "w", encoding="ascii") as f:
         f.write("{}")
-    from harness import Process, Rpc
     p = Process([f"{BUILD}/musterd", "--config", "rel/c.json", "--state", "./rel/state", "--socket", "rel/s.sock"],
                 log="musterd.log")
     path = os.path.abspath("rel/s.sock")
@@ -159,3 +163,39 @@ def info_names_the_configuration_and_paths_are_absolute():
         info = rpc.call("daemon.info")
     assert info["config"] == os.path.abspath("rel/c.json"), info
     assert info["state_dir"] == os.path.abspath("rel/state") and info["socket"] == "ipc://" + path, info
+
+
+@case
+def explain_tells_the_history_of_a_task_that_has_ended():
+    d, w = Daemon(), Web(lambda hit: (503 if w.count(hit["path"]) < 2 else 200, [], b"x"))
+    job = muster(d, "fetch", "--detach", "--backoff", "1ms", w.url + "/a", f"http://127.0.0.1:{free_port()}/").out.strip()
+    muster(d, "wait", job)
+    r = muster(d, "explain", job + "/0.0")
+    assert r.status == 0 and "history" in r.out and "503" in r.out and "attempts  2" in r.out, r.out
+    told = json.loads(muster(d, "explain", job + "/0.1", "--json").out)
+    assert told["result"]["error"]["kind"] == "connect.refused" and len(told["result"]["history"]) == 3, told
+    assert "body" not in told["result"] and told["tasks"] == []
+    assert "no task waits" in muster(d, "explain", job + "/0.7").out
+
+
+@case
+def progress_is_one_line_of_a_terminal_and_the_summary_follows_it():
+    d, w = Daemon(), Web()
+    primary, secondary = pty.openpty()
+    fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    with open("lines", "wb") as out:
+        p = subprocess.Popen([f"{BUILD}/muster", "--socket", d.address, "fetch", "-r", "10/s", *[f"{w.url}/{i}" for i in range(8)]],
+                             stdin=subprocess.DEVNULL, stdout=out, stderr=secondary)
+    os.close(secondary)
+    told = b""
+    try:
+        while got := os.read(primary, 65536):
+            told += got
+    except OSError:
+        pass  # its end
+    assert p.wait(20) == 0
+    drawn, _, rest = told.decode().rpartition("\r\x1b[K")
+    assert drawn.count("\r\x1b[K") >= 2 and "\n" not in drawn, told
+    assert all(len(x) <= 40 for x in drawn.split("\r\x1b[K")), told
+    assert rest.startswith("8 of 8 done, 0 failed") and "muster: succeeded, 8 ok in" in rest, rest
+    assert open("lines", encoding="utf-8").read().count("\n") == 8
