@@ -31,6 +31,9 @@ python3|scripted peers of the end-to-end tests
 sqlite3|reads the store in the tests
 curl|the reference in tests and benchmarks
 nng-utils|nngcat, a foreign client in the tests
+strace|failing system calls in the tests
+faketime|a wall clock that jumps in the tests
+tinyproxy-bin|a real proxy in the tests
 ca-certificates|certificate authorities for TLS
 '
 bench_packages='

@@ -9,6 +9,11 @@
 #define TICK_NS (16 * NS_PER_MS)
 #define SLOTS	256
 
+/* That late, the process has stood still (stopped, suspended), and what came in meanwhile is
+ * unread. */
+#define STILL_NS (250 * NS_PER_MS)
+#define GRACE_NS (50 * NS_PER_MS)
+
 /*
  * A hashed wheel: slot = tick number modulo SLOTS. What is due further away than a round, or was
  * moved to a later time after it was put in, is put in again when its slot comes round.
@@ -19,6 +24,7 @@ struct ticks {
 	struct event *timer;
 	int64_t now;	/* last tick handled */
 	int64_t waking; /* tick the timer is set for; INT64_MAX: not set */
+	bool has_waited;
 	struct link slot[SLOTS];
 };
 
@@ -101,12 +107,28 @@ static void wake_for_next(struct ticks *w)
 	}
 }
 
+/* The answers that lie in the sockets are heard before anybody is told that none came in time. */
+static bool waits_for_input(struct ticks *w, int64_t now_ns)
+{
+	static const struct timeval grace = {.tv_usec = GRACE_NS / NS_PER_US};
+	bool stood_still = now_ns - w->waking * TICK_NS > STILL_NS;
+	if (!stood_still || w->has_waited) {
+		w->has_waited = false;
+		return false;
+	}
+	w->has_waited = true;
+	evtimer_add(w->timer, &grace);
+	return true;
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	struct ticks *w = arg;
 	int64_t now_ns = clock_mono_ns(w->clock), until = now_ns / TICK_NS;
+	if (waits_for_input(w, now_ns))
+		return;
 	/* After a long sleep one round reaches every slot. */
 	if (until - w->now > SLOTS)
 		w->now = until - SLOTS;
