@@ -84,9 +84,13 @@ static void answer_rows(act_self *self, struct job *j, struct poll *p,
 			const struct store_rows *rows)
 {
 	struct job_call *c = p->call;
+	uint64_t known = last_seq(j) - c->results.after;
 	struct tail_cut cut = {
 		.after = c->results.after, .max = c->results.max, .max_bytes = max_bytes(c)};
 	bool is_first = true;
+	/* The reader may see a commit before we hear of it: its lines come from the tail then. */
+	if (cut.max == 0 || cut.max > known)
+		cut.max = (uint32_t)(known < UINT32_MAX ? known : UINT32_MAX);
 	for (uint32_t i = 0; i < rows->n; i++)
 		tail_measure_text(rows->row[i].chunk.lines, rows->row[i].chunk.first_seq, &cut);
 	c->head.limit = 0;
@@ -153,7 +157,7 @@ void job_polls_read(act_self *self, struct job *j, act_msg *m)
 		return;
 	}
 	skip_gone(j, p, &r->rows);
-	if (r->rows.n > 0)
+	if (r->rows.n > 0 && p->call->results.after < last_seq(j))
 		answer_rows(self, j, p, &r->rows);
 	else
 		job_polls_run(self, j);

@@ -1,5 +1,6 @@
 #include "actor/jobs.h"
 
+#include "actor/job_state.h"
 #include "actor/jobs_state.h"
 #include "actor/session.h"
 #include "actor/store.h"
@@ -122,6 +123,11 @@ static void on_call(act_self *self, struct keeper *k, struct job_call *c)
 {
 	struct entry *e = keeper_find(k, c->job, c->is_volatile);
 	bool has_store = c->is_volatile ? k->peers->memory != 0 : k->peers->durable != 0;
+	/* An order between two of its readings would hide a job from both. */
+	if (!k->is_ready) {
+		job_park(self, &k->early, c);
+		return;
+	}
 	/* Not known: an ended job that is in the store only, or none at all. */
 	if (e == NULL && has_store)
 		e = keeper_add(k, c->job, c->is_volatile);
@@ -131,6 +137,14 @@ static void on_call(act_self *self, struct keeper *k, struct job_call *c)
 		job_call_unknown(self, c);
 	else
 		keeper_pass(self, k, e, c);
+}
+
+void keeper_is_ready(act_self *self, struct keeper *k)
+{
+	k->is_ready = true;
+	keeper_submit_ready(self, k);
+	for (struct job_call *c; (c = job_unpark(&k->early)) != NULL;)
+		on_call(self, k, c);
 }
 
 static void on_ended(act_self *self, struct keeper *k, struct entry *e)
@@ -272,6 +286,7 @@ static int init(act_self *self, void *state, const void *arg)
 	keeper_settings(k);
 	table_init(&k->jobs, peers->seed);
 	list_init(&k->submissions);
+	list_init(&k->early);
 	for (int p = 0; p < JOBS_PRIORITIES; p++)
 		list_init(&k->queue[p]);
 	return keeper_load(self, k) ? ACT_OK : ACT_ENOMEM;
@@ -282,6 +297,8 @@ static void fini(act_self *self, void *state, int why)
 	struct keeper *k = state;
 	(void)why;
 	keeper_submit_fini(k);
+	for (struct job_call *c; (c = job_unpark(&k->early)) != NULL;)
+		job_call_free(c);
 	TABLE_EACH (it, &k->jobs) {
 		struct entry *e = it->value;
 		if (e->actor != 0)

@@ -77,7 +77,7 @@ void keeper_loaded(act_self *self, struct keeper *k, const struct store_reading 
 		k->load.priority = 9;
 	}
 	if (k->load.stage == LOAD_DONE)
-		keeper_submit_ready(self, k);
+		keeper_is_ready(self, k);
 	else if (!ask(self, k))
 		log_error(k->peers->log, "jobs cannot be read", kv_s("why", "out of memory"));
 }

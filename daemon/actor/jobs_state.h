@@ -43,11 +43,12 @@ struct keeper {
 	struct table jobs; /* "j7" -> struct entry */
 	struct link queue[JOBS_PRIORITIES];
 	struct link submissions;
+	struct link early; /* calls that came before it was ready */
 	uint32_t n_active, max_active;
 	uint32_t n_queued, max_queued;
 	uint32_t n_submissions;
 	uint64_t next_number;
-	bool is_ready; /* numbers are known */
+	bool is_ready; /* what the store has is known */
 	bool is_draining;
 	struct {
 		enum load_stage stage;
@@ -64,6 +65,9 @@ void keeper_forget(struct keeper *k, struct entry *e);
 bool keeper_wake(act_self *self, struct keeper *k, struct entry *e, struct job_spec *spec);
 /* Passes a call on; answers it itself if it cannot. */
 void keeper_pass(act_self *self, struct keeper *k, struct entry *e, struct job_call *c);
+
+/* All that the store has is known: what waited for it goes on. */
+void keeper_is_ready(act_self *self, struct keeper *k);
 
 /* jobs_submit.c */
 void keeper_submit(act_self *self, struct keeper *k, struct jobs_submit *s, uint64_t token);

@@ -185,7 +185,6 @@ void keeper_submit(act_self *self, struct keeper *k, struct jobs_submit *submit,
 
 void keeper_submit_ready(act_self *self, struct keeper *k)
 {
-	k->is_ready = true;
 	LIST_EACH_SAFE (l, &k->submissions)
 		send_row(self, k, LIST_ENTRY(l, struct submission, link));
 }

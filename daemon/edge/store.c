@@ -241,6 +241,28 @@ static bool batch_fits(const struct store_batch *b)
 	return true;
 }
 
+uint64_t store_op_owner(const struct store_op *op)
+{
+	switch (op->kind) {
+	case STORE_JOB_STATE:
+		return op->state.job;
+	case STORE_JOB_FORGET:
+		return op->ref.job;
+	case STORE_FEED_ADD:
+		return op->feed.job;
+	case STORE_FACT_PUT:
+		return op->fact.job;
+	case STORE_CURSOR_PUT:
+		return op->cursor.job;
+	case STORE_BODY_PUT:
+		return op->body.job;
+	case STORE_ACK:
+		return op->ack.job;
+	default:
+		CHECK(false);
+	}
+}
+
 bool store_batch_puts_job(const struct store_batch *b, uint32_t i, uint64_t job)
 {
 	for (uint32_t k = 0; k < i; k++)

@@ -27,7 +27,7 @@
 struct bodydir;
 struct store;
 
-#define STORE_BATCH_OPS	  4096
+#define STORE_BATCH_OPS	  65536
 #define STORE_BATCH_BYTES (16u << 20)
 #define STORE_TEXT_MAX	  (8u << 20) /* one text: lines of a chunk, a spec */
 #define STORE_NAME_MAX	  1024	     /* a path, key, hold or counter name */
@@ -198,7 +198,8 @@ enum store_op_kind {
 	STORE_FACT_DROP,
 	/* .range: all facts, cursors and feed chunks at path and below it. */
 	STORE_TREE_DROP,
-	/* .chunk. Adds to the job's totals. Refused: NOT_FOUND; EXISTS if its seqs are not new. */
+	/* .chunk. Adds to the job's totals; with n = 0 that is all. Refused: NOT_FOUND; EXISTS if
+	 * its seqs are not new. */
 	STORE_CHUNK_ADD,
 	/* .ack: results up to seq may be dropped. Never goes back. Refused: NOT_FOUND. */
 	STORE_ACK,

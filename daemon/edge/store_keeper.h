@@ -33,6 +33,8 @@ uint64_t store_sum(struct slice text);
 
 /* True if an op of the batch before op number i puts this job: then conditions hold for it. */
 bool store_batch_puts_job(const struct store_batch *b, uint32_t i, uint64_t job);
+/* The job that an op belongs to, of kinds that only need it to be there. */
+uint64_t store_op_owner(const struct store_op *op);
 /* A job in this state can hear the command; an ended or cancelled one does not come back but by
  * RETRY. */
 bool store_command_fits(enum store_command c, enum store_job_state s);

@@ -49,9 +49,9 @@ static enum err check_job_put(const struct check *c)
 	return is_full(c->s) ? ERR_FULL : ERR_OK;
 }
 
-static enum err check_state(const struct check *c)
+static enum err check_owner(const struct check *c)
 {
-	return check_there(c, c->op->state.job);
+	return check_there(c, store_op_owner(c->op));
 }
 
 static enum err check_command(const struct check *c)
@@ -63,43 +63,14 @@ static enum err check_command(const struct check *c)
 	return store_command_fits(c->op->command.command, j->job.state) ? ERR_OK : ERR_CONFLICT;
 }
 
-static enum err check_forget(const struct check *c)
-{
-	return check_there(c, c->op->ref.job);
-}
-
 static enum err check_chunk(const struct check *c)
 {
 	const struct mem_job *j = mem_job_find(c->s, c->op->chunk.job);
 
 	if (j == NULL)
 		return check_there(c, c->op->chunk.job);
-	return c->op->chunk.first_seq <= j->job.last_seq ? ERR_EXISTS : ERR_OK;
-}
-
-static enum err check_ack(const struct check *c)
-{
-	return check_there(c, c->op->ack.job);
-}
-
-static enum err check_feed(const struct check *c)
-{
-	return check_there(c, c->op->feed.job);
-}
-
-static enum err check_fact(const struct check *c)
-{
-	return check_there(c, c->op->fact.job);
-}
-
-static enum err check_cursor(const struct check *c)
-{
-	return check_there(c, c->op->cursor.job);
-}
-
-static enum err check_body(const struct check *c)
-{
-	return check_there(c, c->op->body.job);
+	bool is_old = c->op->chunk.n > 0 && c->op->chunk.first_seq <= j->job.last_seq;
+	return is_old ? ERR_EXISTS : ERR_OK;
 }
 
 static enum err check_opid(const struct check *c)
@@ -113,12 +84,12 @@ static enum err check_opid(const struct check *c)
 }
 
 static enum err (*const check_op[STORE_OP_KINDS])(const struct check *) = {
-	[STORE_JOB_PUT] = check_job_put,     [STORE_JOB_STATE] = check_state,
-	[STORE_JOB_COMMAND] = check_command, [STORE_JOB_FORGET] = check_forget,
-	[STORE_CHUNK_ADD] = check_chunk,     [STORE_ACK] = check_ack,
-	[STORE_OPID_PUT] = check_opid,	     [STORE_FEED_ADD] = check_feed,
-	[STORE_FACT_PUT] = check_fact,	     [STORE_CURSOR_PUT] = check_cursor,
-	[STORE_BODY_PUT] = check_body,
+	[STORE_JOB_PUT] = check_job_put,     [STORE_JOB_STATE] = check_owner,
+	[STORE_JOB_COMMAND] = check_command, [STORE_JOB_FORGET] = check_owner,
+	[STORE_CHUNK_ADD] = check_chunk,     [STORE_ACK] = check_owner,
+	[STORE_OPID_PUT] = check_opid,	     [STORE_FEED_ADD] = check_owner,
+	[STORE_FACT_PUT] = check_owner,	     [STORE_CURSOR_PUT] = check_owner,
+	[STORE_BODY_PUT] = check_owner,
 };
 
 /* ---- effects ---- */
@@ -338,11 +309,9 @@ static enum err do_tree_drop(struct mem_store *s, struct store_op *op)
 	return ERR_OK;
 }
 
-static enum err do_chunk_add(struct mem_store *s, struct store_op *op)
+static enum err put_chunk(struct mem_job *j, struct store_chunk c)
 {
-	struct store_chunk c = op->chunk;
 	struct slice *const texts[] = {&c.done, &c.lines};
-	struct mem_job *j = mem_job_find(s, c.job);
 	void *record = mem_record(&c, sizeof(c), texts, 2);
 
 	if (record == NULL)
@@ -352,11 +321,22 @@ static enum err do_chunk_add(struct mem_store *s, struct store_op *op)
 		return ERR_NOMEM;
 	}
 	j->job.last_seq = c.first_seq + c.n - 1;
-	j->job.totals.ok += c.n_ok;
-	j->job.totals.failed += c.n_failed;
-	j->job.totals.cancelled += c.n_cancelled;
-	j->job.n_bytes += c.lines.n;
-	s->used_bytes += c.lines.n;
+	return ERR_OK;
+}
+
+static enum err do_chunk_add(struct mem_store *s, struct store_op *op)
+{
+	const struct store_chunk *c = &op->chunk;
+	struct mem_job *j = mem_job_find(s, c->job);
+	enum err e = c->n > 0 ? put_chunk(j, *c) : ERR_OK;
+
+	if (e != ERR_OK)
+		return e;
+	j->job.totals.ok += c->n_ok;
+	j->job.totals.failed += c->n_failed;
+	j->job.totals.cancelled += c->n_cancelled;
+	j->job.n_bytes += c->lines.n;
+	s->used_bytes += c->lines.n;
 	return ERR_OK;
 }
 

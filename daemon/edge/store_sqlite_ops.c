@@ -109,11 +109,6 @@ static enum err check_job_put(const struct check *c, enum err *ret_verdict)
 	return e;
 }
 
-static enum err check_job_state(const struct check *c, enum err *ret_verdict)
-{
-	return check_job_there(c, c->op->state.job, ret_verdict);
-}
-
 static enum err check_command(const struct check *c, enum err *ret_verdict)
 {
 	enum store_command command = c->op->command.command;
@@ -125,14 +120,10 @@ static enum err check_command(const struct check *c, enum err *ret_verdict)
 	return e;
 }
 
-static enum err check_forget(const struct check *c, enum err *ret_verdict)
-{
-	return check_job_there(c, c->op->ref.job, ret_verdict);
-}
-
 /* Many ops in a row are of one job: it is looked up once. */
-static enum err check_part(const struct check *c, uint64_t job, enum err *ret_verdict)
+static enum err check_owner(const struct check *c, enum err *ret_verdict)
 {
+	uint64_t job = store_op_owner(c->op);
 	enum err e;
 
 	if (c->s->known_job == job)
@@ -145,41 +136,22 @@ static enum err check_part(const struct check *c, uint64_t job, enum err *ret_ve
 
 static enum err check_feed(const struct check *c, enum err *ret_verdict)
 {
-	enum err e = check_part(c, c->op->feed.job, ret_verdict);
+	enum err e = check_owner(c, ret_verdict);
 
 	if (*ret_verdict == ERR_OK && c->s->disk.is_low && !c->op->feed.is_inner)
 		*ret_verdict = ERR_FULL;
 	return e;
 }
 
-static enum err check_fact(const struct check *c, enum err *ret_verdict)
-{
-	return check_part(c, c->op->fact.job, ret_verdict);
-}
-
-static enum err check_cursor(const struct check *c, enum err *ret_verdict)
-{
-	return check_part(c, c->op->cursor.job, ret_verdict);
-}
-
-static enum err check_body(const struct check *c, enum err *ret_verdict)
-{
-	return check_part(c, c->op->body.job, ret_verdict);
-}
-
 static enum err check_chunk(const struct check *c, enum err *ret_verdict)
 {
+	const struct store_chunk *k = &c->op->chunk;
 	struct job_now now;
-	enum err e = job_now(c, c->op->chunk.job, &now, ret_verdict);
+	enum err e = job_now(c, k->job, &now, ret_verdict);
 
-	if (e == ERR_OK && *ret_verdict == ERR_OK && c->op->chunk.first_seq <= now.last_seq)
+	if (e == ERR_OK && *ret_verdict == ERR_OK && k->n > 0 && k->first_seq <= now.last_seq)
 		*ret_verdict = ERR_EXISTS;
 	return e;
-}
-
-static enum err check_ack(const struct check *c, enum err *ret_verdict)
-{
-	return check_job_there(c, c->op->ack.job, ret_verdict);
 }
 
 static enum err check_opid(const struct check *c, enum err *ret_verdict)
@@ -201,17 +173,12 @@ static enum err check_opid(const struct check *c, enum err *ret_verdict)
 }
 
 static enum err (*const check_op[STORE_OP_KINDS])(const struct check *, enum err *) = {
-	[STORE_JOB_PUT] = check_job_put,
-	[STORE_JOB_STATE] = check_job_state,
-	[STORE_JOB_COMMAND] = check_command,
-	[STORE_JOB_FORGET] = check_forget,
-	[STORE_FEED_ADD] = check_feed,
-	[STORE_CHUNK_ADD] = check_chunk,
-	[STORE_ACK] = check_ack,
-	[STORE_OPID_PUT] = check_opid,
-	[STORE_FACT_PUT] = check_fact,
-	[STORE_CURSOR_PUT] = check_cursor,
-	[STORE_BODY_PUT] = check_body,
+	[STORE_JOB_PUT] = check_job_put,     [STORE_JOB_STATE] = check_owner,
+	[STORE_JOB_COMMAND] = check_command, [STORE_JOB_FORGET] = check_owner,
+	[STORE_FEED_ADD] = check_feed,	     [STORE_CHUNK_ADD] = check_chunk,
+	[STORE_ACK] = check_owner,	     [STORE_OPID_PUT] = check_opid,
+	[STORE_FACT_PUT] = check_owner,	     [STORE_CURSOR_PUT] = check_owner,
+	[STORE_BODY_PUT] = check_owner,
 };
 
 /* ---- effects ---- */
@@ -402,11 +369,9 @@ static enum err do_tree_drop(struct sq_store *s, struct store_op *op)
 	return e;
 }
 
-static enum err do_chunk_add(struct sq_store *s, struct store_op *op)
+static enum err put_chunk(struct sq_store *s, const struct store_chunk *c)
 {
-	const struct store_chunk *c = &op->chunk;
 	struct sq q = sq_use(&s->writer, SQ_CHUNK_ADD);
-	enum err e;
 
 	sq_u64(&q, c->job);
 	sq_u64(&q, c->first_seq);
@@ -418,12 +383,20 @@ static enum err do_chunk_add(struct sq_store *s, struct store_op *op)
 	sq_u64(&q, store_sum(c->lines));
 	sq_text(&q, c->done);
 	sq_text(&q, c->lines);
-	e = sq_exec(&q);
+	return sq_exec(&q);
+}
+
+static enum err do_chunk_add(struct sq_store *s, struct store_op *op)
+{
+	const struct store_chunk *c = &op->chunk;
+	enum err e = c->n > 0 ? put_chunk(s, c) : ERR_OK;
+	struct sq q;
+
 	if (e != ERR_OK)
 		return e;
 	q = sq_use(&s->writer, SQ_JOB_CHUNK);
 	sq_u64(&q, c->job);
-	sq_u64(&q, c->first_seq + c->n - 1);
+	sq_u64(&q, c->n > 0 ? c->first_seq + c->n - 1 : 0);
 	sq_int(&q, c->n_ok);
 	sq_int(&q, c->n_failed);
 	sq_int(&q, c->n_cancelled);

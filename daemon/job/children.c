@@ -121,7 +121,7 @@ static void fold(act_self *self, struct children *c, struct task *t)
 	}
 }
 
-static void take(act_self *self, struct children *c)
+static struct task *take(struct children *c)
 {
 	struct link *l = list_pop_front(&c->refused);
 	if (l == NULL && c->rc == ACT_OK) {
@@ -129,24 +129,17 @@ static void take(act_self *self, struct children *c)
 		l = list_pop_front(&c->ended);
 		CHECK(l != NULL);
 	}
-	if (l == NULL)
-		return;
-	c->got = LIST_ENTRY(l, struct task, link);
-	fold(self, c, c->got);
+	return l != NULL ? LIST_ENTRY(l, struct task, link) : NULL;
 }
 
-static struct task *late_one(struct children *c)
+/* Cancelled before its first step, and yet begun in an earlier life: what that life left has to be
+ * counted and cleaned up. The parent stands in the same cancelled scope. */
+static bool is_late(const struct task *t)
 {
 	char path[TASK_PATH_MAX];
-	const struct recall *recall = c->owner->env->recall;
-	if (recall_is_empty(recall))
-		return NULL;
-	LIST_EACH (l, &c->refused) {
-		struct task *t = LIST_ENTRY(l, struct task, link);
-		if (!t->is_started && recall_was_begun(recall, task_path_in(t, path)))
-			return t;
-	}
-	return NULL;
+	const struct recall *recall = t->env->recall;
+	return !t->is_started && !recall_is_empty(recall) &&
+	       recall_was_begun(recall, task_path_in(t, path));
 }
 
 int children_next(act_self *self, void *children)
@@ -154,13 +147,15 @@ int children_next(act_self *self, void *children)
 	struct children *c = children;
 	CO_BEGIN(&c->co);
 	c->got = NULL;
-	while ((c->late = late_one(c)) != NULL)
-		CO_CALL(&c->co, c->rc, task_step, c->late);
 	do {
 		if (list_empty(&c->refused))
 			CO_AWAIT(&c->co, c->rc, act_group_next(self, c->group, &c->r));
 	} while (list_empty(&c->refused) && c->rc == ACT_OK && c->r.index == HELPER);
-	take(self, c);
+	c->got = take(c);
+	if (c->got != NULL && is_late(c->got))
+		CO_CALL(&c->co, c->rc, task_step, c->got);
+	if (c->got != NULL)
+		fold(self, c, c->got);
 	c->co.pc = 0; /* fit for the next call */
 	return ACT_OK;
 	CO_END(&c->co);
@@ -190,13 +185,14 @@ void children_recall(struct children *c, const struct done_tally *tally)
 			failure_group_count(c->errors, (enum kind)k, tally->count[k]);
 }
 
-void children_close(act_self *self, struct children *c, bool *ret_cancelled)
+void children_close(act_self *self, struct children *c)
 {
 	int rc = act_group_join(self, c->group); /* at once: none is left */
 	CHECK(rc != ACT_WAIT);
 	act_group_close(self, c->group);
 	c->group = NULL;
-	*ret_cancelled = act_is_cancelled(self);
+	if (c->owner->up == NULL)
+		results_turns_over(c->owner->env->results);
 }
 
 struct failure *children_errors(struct children *c)

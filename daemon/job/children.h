@@ -31,8 +31,7 @@ struct children {
 	act_co co;
 	int rc;
 	struct act_child_result r;
-	struct task *late; /* it came too late and began in an earlier life: run by the parent */
-	struct task *got;  /* out of children_next: the caller's; NULL: none is left */
+	struct task *got; /* out of children_next: the caller's; NULL: none is left */
 	/* Folded so far: */
 	uint64_t n, n_ok, n_failed, n_cancelled, n_never;
 	struct outcome below;	/* sums only */
@@ -56,8 +55,16 @@ int children_next(act_self *self, void *children);
 void children_cancel(act_self *self, struct children *c, enum act_why why);
 /* Counts what was done in an earlier life. */
 void children_recall(struct children *c, const struct done_tally *tally);
-/* After the last. *ret_cancelled: from outside, by a deadline or by nobody. */
-void children_close(act_self *self, struct children *c, bool *ret_cancelled);
+/* After the last. */
+void children_close(act_self *self, struct children *c);
+/* Whether a child was cancelled. Unless one of them failed or won, that came from outside of them
+ * all; if nothing cancels this scope now, then in an earlier life, and what did has not been
+ * recalled yet. The other way round, a scope whose children all came to their own end did so too,
+ * cancelled or not. */
+static inline bool children_were_cut(const struct children *c)
+{
+	return c->n_cancelled + c->n_never > 0;
+}
 /* The errors as a sealed group, the caller's; NULL: none. */
 struct failure *children_errors(struct children *c);
 void children_fini(struct children *c);

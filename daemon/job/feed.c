@@ -31,6 +31,7 @@ struct feed {
 	uint64_t dropped;	   /* the store has forgotten those below */
 	size_t memory, unconsumed;
 	bool is_ended, pending_end, is_open;
+	uint64_t leaves_late; /* of each item that comes when nobody takes any more */
 	act_event *more, *hungry, *moved;
 };
 
@@ -200,6 +201,7 @@ static void add_chunk(struct feed *f, struct feed_chunk *c)
 	f->next += c->n;
 	if (f->is_open)
 		f->env->n_expected += c->n;
+	f->env->tally.not_started += c->n * f->leaves_late;
 	f->unconsumed += c->n_bytes;
 	f->memory += c->n_bytes;
 	list_push_back(&f->chunks, &c->link);
@@ -307,6 +309,12 @@ uint64_t feed_open(struct feed *f)
 {
 	f->is_open = true;
 	return f->next;
+}
+
+void feed_close(struct feed *f, uint64_t n_leaves)
+{
+	f->is_open = false;
+	f->leaves_late = n_leaves;
 }
 
 void feed_watermark(struct feed *f, uint64_t done_below)

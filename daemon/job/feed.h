@@ -56,6 +56,8 @@ enum err feed_resume(struct feed *f, uint64_t first, uint32_t n, size_t n_bytes,
 
 /* The each that reads begins; how many items there are so far. Later ones count as expected. */
 uint64_t feed_open(struct feed *f);
+/* It has ended: items that come now are never started; so many leaves each. */
+void feed_close(struct feed *f, uint64_t n_leaves);
 /* The each that reads says where it stands: items below are done. */
 void feed_watermark(struct feed *f, uint64_t done_below);
 uint64_t feed_unconsumed(const struct feed *f); /* bytes */

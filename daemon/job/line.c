@@ -213,6 +213,7 @@ void line_tell(act_self *self, struct task *t, struct line_about *about,
 	rec->select = t->env->spec->results.select;
 	tell_error(t, rec, &error);
 	count(t, c);
+	results_make_room(t->env->results);
 	uint64_t seq = 0;
 	if (line_is_wanted(t, about))
 		seq = write_line(t, about, c);

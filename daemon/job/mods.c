@@ -117,7 +117,7 @@ static void prepare_again(struct task *t)
 	task_sum(t, &sums);
 }
 
-/* A back-off that an earlier life began: the attempts before it are over. */
+/* The attempts that an earlier life ended are over. True: it was in the back-off after them. */
 static bool retry_recall(act_self *self, struct task *t)
 {
 	char path[TASK_PATH_MAX];
@@ -135,10 +135,19 @@ static bool retry_recall(act_self *self, struct task *t)
 	t->out.n_handled = handled;
 	y->handled += handled;
 	y->failed -= handled < y->failed ? handled : y->failed;
-	return true;
+	return !recall_went_on(t->env->recall, task_path_in(t, path));
 }
 
-/* What the attempt left is of no use any more; the instant of the next one is kept. */
+static void put_deadline(struct task *t, struct slice at)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%lld", (long long)t->mods->left_ns);
+	recall_put(t->env, at, RECALL_DEADLINE, t->mods->wall_deadline_ns,
+		   (struct slice){text, (size_t)n});
+}
+
+/* What the attempt left is of no use any more; what stands around it, and the instant of the next
+ * one, are kept. */
 static void retry_put(act_self *self, struct task *t)
 {
 	struct mods *m = t->mods;
@@ -148,20 +157,14 @@ static void retry_put(act_self *self, struct task *t)
 	struct retry_policy p = policy_of(n->retry);
 	int64_t wait_ns = retry_backoff_ms(&p, m->attempt, act_rng(self)) * NS_PER_MS;
 	m->until_ns = act_now_ns(self) + wait_ns;
-	for (uint32_t i = 0; i < n->n_child; i++) {
-		int w = snprintf(path + at.n, TASK_PATH_MAX - at.n, ".%u", i);
-		recall_drop_tree(t->env, (struct slice){path, at.n + (size_t)w});
-	}
-	for (uint32_t i = 0; i < 2 * n->n_with; i++) {
-		int w = snprintf(path + at.n, TASK_PATH_MAX - at.n, i % 2 ? ".w%u" : ".x%u", i / 2);
-		recall_drop_tree(t->env, (struct slice){path, at.n + (size_t)w});
-	}
-	recall_drop(t->env, at, RECALL_OUTCOME);
-	if (n->verb == VERB_EACH) {
-		int w = snprintf(path + at.n, TASK_PATH_MAX - at.n, ".s");
-		recall_drop_tree(t->env, (struct slice){path, at.n + (size_t)w});
+	results_make_room(t->env->results);
+	recall_drop_attempt(t->env, at);
+	if (n->finally != NULL)
+		recall_put(t->env, at, RECALL_FINALLY, 0, SLICE_LIT(""));
+	if (n->has_timeout)
+		put_deadline(t, at);
+	if (n->verb == VERB_EACH)
 		recall_put_fresh_cursor(t->env, at);
-	}
 	int w = snprintf(text, sizeof(text), "%u,%llu,%llu", m->attempt,
 			 (unsigned long long)results_last_seq(t->env->results),
 			 (unsigned long long)(t->out.n_handled + t->out.n_failed));
@@ -195,13 +198,13 @@ static int retry_step(act_self *self, void *task)
 		m->waits_already = false;
 		task_waits(t, TASK_WAITS_BACKOFF, act_now_ns(self), m->until_ns);
 		CO_AWAIT(&m->retry_co, m->rc, act_sleep_until(self, m->until_ns));
-		if (m->rc != ACT_OK)
-			break; /* it stays failed as it is */
+		if (m->rc != ACT_OK) {
+			task_await_failed(self, t, m->rc);
+			break;
+		}
 		if (t->out.state != OUTCOME_NONE)
 			prepare_again(t);
 	}
-	if (t->out.state == OUTCOME_NONE)
-		task_await_failed(self, t, m->rc);
 	CO_END(&m->retry_co);
 }
 
@@ -210,21 +213,22 @@ static int retry_step(act_self *self, void *task)
 /* The smaller of what was stored and what is said, in nanoseconds. */
 static int64_t time_left(struct task *t)
 {
-	char path[TASK_PATH_MAX], text[32];
+	char path[TASK_PATH_MAX];
+	struct mods *m = t->mods;
 	struct slice at = task_path_in(t, path), data;
-	int64_t ns = t->mods->timeout_ms * NS_PER_MS, wall_ns;
+	int64_t ns = m->timeout_ms * NS_PER_MS;
 	int64_t wall_now = clock_wall_ns(t->env->clock);
-	if (!recall_get(t->env->recall, at, RECALL_DEADLINE, &wall_ns, &data)) {
-		int n = snprintf(text, sizeof(text), "%lld", (long long)ns);
-		recall_put(t->env, at, RECALL_DEADLINE, wall_now + ns,
-			   (struct slice){text, (size_t)n});
+	if (!recall_get(t->env->recall, at, RECALL_DEADLINE, &m->wall_deadline_ns, &data)) {
+		m->left_ns = ns;
+		m->wall_deadline_ns = wall_now + ns;
+		put_deadline(t, at);
 		return ns;
 	}
-	int64_t kept = strtoll(data.p, NULL, 10);
-	if (kept < ns)
-		ns = kept;
-	if (wall_ns - wall_now < ns)
-		ns = wall_ns - wall_now;
+	m->left_ns = strtoll(data.p, NULL, 10);
+	if (m->left_ns < ns)
+		ns = m->left_ns;
+	if (m->wall_deadline_ns - wall_now < ns)
+		ns = m->wall_deadline_ns - wall_now;
 	return ns > 0 ? ns : 0;
 }
 
@@ -303,15 +307,10 @@ static void catch_fold(struct task *t)
 	char path[TASK_PATH_MAX];
 	m->handlers.n_failed += m->sub->out.n_failed;
 	m->handlers.n_handled += m->sub->out.n_handled;
-	if (m->sub->out.state == OUTCOME_FAILED || m->sub->out.state == OUTCOME_CANCELLED) {
+	if (m->sub->out.state == OUTCOME_FAILED) {
 		if (m->joined == NULL)
 			m->joined = failure_group_new(task_path_in(t, path));
-		failure_group_add(m->joined,
-				  m->sub->out.error != NULL
-					  ? failure_ref(m->sub->out.error)
-					  : failure_new(KIND_CANCELLED, task_path_in(t, path),
-							slice_of("cancelled"),
-							(struct slice){NULL, 0}));
+		failure_group_add(m->joined, failure_ref(m->sub->out.error));
 	} else {
 		json_decref(m->kept.value);
 		m->kept.value = json_incref(m->sub->out.value);
@@ -320,19 +319,48 @@ static void catch_fold(struct task *t)
 	m->sub = NULL;
 }
 
-/* A handler that was cancelled from outside was not at fault: all of it was cancelled. */
-static bool catch_is_cut(act_self *self, struct task *t)
+/* A handler that was cancelled from outside was not at fault: all of it was cancelled. That may
+ * have been in an earlier life, when what cancels this scope has not been recalled yet. */
+static bool catch_is_cut(struct task *t)
 {
 	struct mods *m = t->mods;
-	if (m->sub->out.state != OUTCOME_CANCELLED || !act_is_cancelled(self))
+	if (m->sub->out.state != OUTCOME_CANCELLED)
 		return false;
-	m->handlers.n_failed += m->sub->out.n_failed;
-	m->handlers.n_handled += m->sub->out.n_handled;
+	task_sum(t, &m->handlers);
+	task_sum(t, &m->sub->out);
+	task_cut_by(t, m->sub);
 	task_free(m->sub);
 	m->sub = NULL;
-	task_sum(t, &m->handlers);
-	task_cancelled(self, t);
 	return true;
+}
+
+/* The body is cut short now and had failed in an earlier life: the next handler that began then is
+ * gone through again, so that it is counted and cleaned up. False: none is left. */
+static bool catch_begun(struct task *t)
+{
+	char path[TASK_PATH_MAX];
+	struct mods *m = t->mods;
+	struct slice at = task_path_in(t, path);
+	while (m->clause < t->node->n_catch && !recall_is_empty(t->env->recall)) {
+		const struct node *run = t->node->catch[m->clause].run;
+		int w = snprintf(path + at.n, TASK_PATH_MAX - at.n, ".c%u", m->clause++);
+		if (!recall_was_begun(t->env->recall, (struct slice){path, at.n + (size_t)w}))
+			continue;
+		names_fini(&m->names);
+		names_init(&m->names, t->names, SLICE_LIT("error"));
+		m->names.value = failure_json(t->out.error);
+		m->sub = task_new(t->env, run, t, &m->names);
+		return m->sub != NULL;
+	}
+	return false;
+}
+
+static void catch_fold_begun(struct task *t)
+{
+	struct mods *m = t->mods;
+	task_sum(t, &m->sub->out);
+	task_free(m->sub);
+	m->sub = NULL;
 }
 
 static void catch_ends(struct task *t)
@@ -364,12 +392,16 @@ static int catch_step(act_self *self, void *task)
 	struct mods *m = t->mods;
 	CO_BEGIN(&m->catch_co);
 	CO_CALL(&m->catch_co, m->rc, timeout_step, t);
+	while (t->out.state == OUTCOME_CANCELLED && catch_begun(t)) {
+		CO_CALL(&m->catch_co, m->rc, task_step, m->sub);
+		catch_fold_begun(t);
+	}
 	if (t->node->n_catch == 0 || t->out.state != OUTCOME_FAILED)
 		return ACT_OK;
 	m->rest = failure_ref(t->out.error);
 	while (catch_next(t)) {
 		CO_CALL(&m->catch_co, m->rc, task_step, m->sub);
-		if (catch_is_cut(self, t))
+		if (catch_is_cut(t))
 			return ACT_OK;
 		catch_fold(t);
 	}

@@ -18,7 +18,7 @@ struct mods {
 	act_co when_co, finally_co, catch_co, timeout_co, retry_co, with_co;
 	int rc;
 	act_scope *timeout, *shield;
-	int64_t timeout_ms;
+	int64_t timeout_ms, left_ns, wall_deadline_ns; /* as it is said; as it is stored */
 	bool timed_out;
 	uint32_t attempt, clause;
 	bool waits_already; /* an earlier life began this back-off */

@@ -179,6 +179,21 @@ enum kind failure_kind(const struct failure *f)
 	return f->kind;
 }
 
+enum kind failure_leaf_kind(const struct failure *f)
+{
+	enum kind most = KIND_GROUP;
+	uint64_t n = 0;
+	if (f->count == NULL)
+		return f->kind;
+	for (int k = 0; k < KIND_COUNT; k++) {
+		if (f->count[k] <= n || k == KIND_CANCELLED || k == KIND_NONE)
+			continue;
+		n = f->count[k];
+		most = (enum kind)k;
+	}
+	return most;
+}
+
 uint64_t failure_leaves(const struct failure *f)
 {
 	uint64_t n = 0;

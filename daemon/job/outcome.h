@@ -55,6 +55,9 @@ struct failure *failure_ref(struct failure *f);
 void failure_drop(struct failure *f);
 
 enum kind failure_kind(const struct failure *f);
+/* What most of its leaves failed with: by that an item is remembered, so that a `catch` takes it
+ * after a restart as it would have before. KIND_GROUP: nothing can be told. */
+enum kind failure_leaf_kind(const struct failure *f);
 /* Leaves in it, counted ones included; 1 for a leaf. */
 uint64_t failure_leaves(const struct failure *f);
 struct slice failure_message(const struct failure *f);

@@ -32,13 +32,6 @@ struct recall *recall_new(struct jobenv *env)
 	return r;
 }
 
-static void cursor_free(struct results_cursor *c)
-{
-	cursor_fini(&c->cursor);
-	free((void *)(uintptr_t)c->path.p);
-	free(c);
-}
-
 void recall_free(struct recall *r)
 {
 	if (r == NULL)
@@ -46,7 +39,7 @@ void recall_free(struct recall *r)
 	TABLE_EACH (e, &r->facts)
 		free(e->value);
 	TABLE_EACH (e, &r->cursors)
-		cursor_free(e->value);
+		results_cursor_free(e->value);
 	table_fini(&r->facts);
 	table_fini(&r->cursors);
 	free(r);
@@ -114,18 +107,10 @@ static struct results_cursor *cursor_at(struct recall *r, struct slice path)
 	struct results_cursor *c = table_get(&r->cursors, path);
 	if (c != NULL)
 		return c;
-	c = calloc(1, sizeof(*c));
-	if (c == NULL)
-		return NULL;
-	char *copy = malloc(path.n + 1);
-	cursor_init(&c->cursor);
-	if (copy != NULL && table_put(&r->cursors, path, c, NULL) == ERR_OK) {
-		memcpy(copy, path.p, path.n);
-		c->path = (struct slice){copy, path.n};
+	c = results_cursor_new(path);
+	if (c != NULL && table_put(&r->cursors, path, c, NULL) == ERR_OK)
 		return c;
-	}
-	free(copy);
-	free(c);
+	results_cursor_free(c);
 	return NULL;
 }
 
@@ -135,6 +120,7 @@ enum err recall_cursor_add(struct recall *r, const struct store_cursor *s)
 	if (c == NULL)
 		return ERR_NOMEM;
 	c->seq = s->seq;
+	c->has_row = s->seq != RESULTS_CURSOR_OVER;
 	return results_cursor_read(c, s->gaps);
 }
 
@@ -222,16 +208,9 @@ bool recall_is_empty(const struct recall *r)
 	return table_count(&r->facts) == 0 && table_count(&r->cursors) == 0;
 }
 
-bool recall_cursor(struct recall *r, struct slice path, struct results_cursor *ret)
+struct results_cursor *recall_cursor(struct recall *r, struct slice path)
 {
-	struct results_cursor *c = table_remove(&r->cursors, path);
-	if (c == NULL)
-		return false;
-	ret->cursor = c->cursor;
-	ret->tally = c->tally;
-	free((void *)(uintptr_t)c->path.p);
-	free(c);
-	return true;
+	return table_remove(&r->cursors, path);
 }
 
 bool recall_get(const struct recall *r, struct slice path, enum recall_fact n, int64_t *ret_wall_ns,
@@ -290,6 +269,25 @@ bool recall_was_begun(const struct recall *r, struct slice path)
 			return true;
 	TABLE_EACH (e, &r->cursors)
 		if (is_in_tree((struct slice){e->key, e->key_len}, path))
+			return true;
+	return false;
+}
+
+bool recall_went_on(const struct recall *r, struct slice path)
+{
+	const struct results_cursor *c = table_get(&r->cursors, path);
+	int64_t wall_ns;
+	struct slice data;
+	if (recall_get(r, path, RECALL_OUTCOME, &wall_ns, &data) ||
+	    (c != NULL && c->cursor.next > 0))
+		return true;
+	TABLE_EACH (e, &r->facts) {
+		struct slice at = path_of(e);
+		if (at.n > path.n && is_in_tree(at, path))
+			return true;
+	}
+	TABLE_EACH (e, &r->cursors)
+		if (e->key_len > path.n && is_in_tree((struct slice){e->key, e->key_len}, path))
 			return true;
 	return false;
 }
@@ -469,18 +467,37 @@ void recall_drop(struct jobenv *env, struct slice path, enum recall_fact n)
 
 static void forget_tree(struct recall *r, struct slice root)
 {
-	if (table_count(&r->facts) == 0)
-		return;
-	TABLE_EACH (e, &r->facts)
-		if (is_in_tree(path_of(e), root))
-			free(table_remove(&r->facts, (struct slice){e->key, e->key_len}));
+	if (table_count(&r->facts) > 0)
+		TABLE_EACH (e, &r->facts)
+			if (is_in_tree(path_of(e), root))
+				free(table_remove(&r->facts, (struct slice){e->key, e->key_len}));
+	if (table_count(&r->cursors) > 0)
+		TABLE_EACH (e, &r->cursors) {
+			struct slice at = {e->key, e->key_len};
+			if (is_in_tree(at, root))
+				results_cursor_free(table_remove(&r->cursors, at));
+		}
+}
+
+static void drop_tree(struct jobenv *env, struct slice path)
+{
+	struct store_op *op = results_op(env->results, STORE_TREE_DROP);
+	if (op != NULL)
+		op->range = (struct store_range_op){.job = env->number,
+						    .path = results_text(env->results, path)};
 }
 
 void recall_drop_tree(struct jobenv *env, struct slice path)
 {
 	forget_tree(env->recall, path);
-	struct store_op *op = results_op(env->results, STORE_TREE_DROP);
-	if (op != NULL)
-		op->range = (struct store_range_op){.job = env->number,
-						    .path = results_text(env->results, path)};
+	drop_tree(env, path);
+}
+
+void recall_drop_attempt(struct jobenv *env, struct slice path)
+{
+	char items[TASK_KEY_MAX];
+	int n = snprintf(items, sizeof(items), "%c%.*s", RECALL_ITEMS, (int)path.n, path.p);
+	recall_drop_tree(env, path);
+	if (env->keeps_failed && (size_t)n < sizeof(items))
+		drop_tree(env, (struct slice){items, (size_t)n});
 }

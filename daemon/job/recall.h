@@ -57,8 +57,8 @@ void recall_visit_cursors(const struct recall *r, recall_cursor_visitor visit, v
 
 /* The outcome of the leaf at path if it has ended before; *ret is the caller's. */
 bool recall_outcome(struct recall *r, struct slice path, struct outcome *ret);
-/* Moves the cursor of the each at path into *c (path filled in by the caller). False: none. */
-bool recall_cursor(struct recall *r, struct slice path, struct results_cursor *c);
+/* Hands over the cursor of the each at path. NULL: none. */
+struct results_cursor *recall_cursor(struct recall *r, struct slice path);
 /* Wall instant and data of another fact. False: none. data is valid while the recall lives. */
 bool recall_get(const struct recall *r, struct slice path, enum recall_fact n, int64_t *ret_wall_ns,
 		struct slice *ret_data);
@@ -74,6 +74,8 @@ enum err recall_put(struct jobenv *env, struct slice path, enum recall_fact n, i
 /* Whether something at path or below began in an earlier life: then it is gone through again, also
  * in a scope that is cancelled, so that its `finally` runs and its leaves are counted once. */
 bool recall_was_begun(const struct recall *r, struct slice path);
+/* Whether an earlier life was past the back-off at path: something of the next attempt is there. */
+bool recall_went_on(const struct recall *r, struct slice path);
 /* Of the outcomes at path and below, the seq of the last; 0: none. */
 uint64_t recall_last_seq(const struct recall *r, struct slice path);
 /* The items of the each at path that began, ascending; malloc'd, the caller's. Errors: NOMEM. */
@@ -84,3 +86,5 @@ void recall_put_fresh_cursor(struct jobenv *env, struct slice path);
 void recall_drop(struct jobenv *env, struct slice path, enum recall_fact n);
 /* All facts at path and below are of no use any more. */
 void recall_drop_tree(struct jobenv *env, struct slice path);
+/* And what is kept of items below it for another try. */
+void recall_drop_attempt(struct jobenv *env, struct slice path);

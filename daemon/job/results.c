@@ -22,6 +22,7 @@ struct fill *fill_new(struct results *r)
 		return NULL;
 	}
 	bytes_init(&f->lines, STORE_TEXT_MAX);
+	list_init(&f->link);
 	f->no = r->next_no++;
 	f->first_seq = r->next_seq;
 	return f;
@@ -51,6 +52,7 @@ struct results *results_new(const struct results_opts *opts)
 			      .line_bytes = 1024};
 	tail_init(&r->tail);
 	list_init(&r->held);
+	list_init(&r->full);
 	list_init(&r->cursors);
 	cursor_init(&r->over);
 	r->some = act_event_new(opts->env->shard);
@@ -77,6 +79,8 @@ void results_free(struct results *r)
 		return;
 	fill_free(r->fill);
 	fill_free(r->under_way);
+	for (struct link *l; (l = list_pop_front(&r->full)) != NULL;)
+		fill_free(LIST_ENTRY(l, struct fill, link));
 	tail_fini(&r->tail);
 	for (struct link *l; (l = list_pop_front(&r->held)) != NULL;)
 		free(LIST_ENTRY(l, struct held, link));
@@ -116,16 +120,32 @@ struct fill *results_fill_now(struct results *r)
 bool results_is_ready(const struct results *r)
 {
 	const struct fill *f = r->fill;
-	return f->is_hurried || r->is_closed || f->n_lines >= RESULTS_FILL_LINES ||
-	       f->lines.n >= RESULTS_FILL_BYTES ||
+	return !list_empty(&r->full) || f->is_hurried || r->is_closed ||
+	       f->n_lines >= RESULTS_FILL_LINES || f->lines.n >= RESULTS_FILL_BYTES ||
 	       (f->batch != NULL && f->batch->n >= RESULTS_FILL_OPS) ||
 	       f->n_parked >= RESULTS_FILL_WORTH || (int)f->n_parked >= r->n_holding;
 }
 
 void results_stir(struct results *r)
 {
-	if (r->fill->is_used && results_is_ready(r))
+	if ((r->fill->is_used || !list_empty(&r->full)) && results_is_ready(r))
 		act_event_set(r->ready);
+}
+
+static bool is_full(const struct fill *f)
+{
+	return f->lines.n >= RESULTS_FULL_BYTES || f->n_text >= RESULTS_FULL_BYTES ||
+	       (f->batch != NULL && f->batch->n >= RESULTS_FULL_OPS);
+}
+
+void results_make_room(struct results *r)
+{
+	struct fill *f = is_full(r->fill) ? results_turn_over(r) : NULL;
+	if (f == NULL)
+		return;
+	list_push_back(&r->full, &f->link);
+	act_event_set(r->some);
+	act_event_set(r->ready);
 }
 
 void results_hurry(struct results *r)
@@ -275,7 +295,34 @@ struct slice results_text(struct results *r, struct slice text)
 	struct slice copy = {NULL, 0};
 	if (r->fill->batch != NULL)
 		store_batch_copy(r->fill->batch, text, &copy);
+	r->fill->n_text += text.n;
 	return copy;
+}
+
+struct results_cursor *results_cursor_new(struct slice path)
+{
+	struct results_cursor *c = calloc(1, sizeof(*c));
+	char *copy = malloc(path.n + 1);
+	if (c == NULL || copy == NULL) {
+		free(c);
+		free(copy);
+		return NULL;
+	}
+	memcpy(copy, path.p, path.n);
+	c->path = (struct slice){copy, path.n};
+	list_init(&c->link);
+	cursor_init(&c->cursor);
+	return c;
+}
+
+void results_cursor_free(struct results_cursor *c)
+{
+	if (c == NULL)
+		return;
+	list_remove(&c->link);
+	cursor_fini(&c->cursor);
+	free((void *)(uintptr_t)c->path.p);
+	free(c);
 }
 
 void results_cursor_add(struct results *r, struct results_cursor *c)
@@ -283,8 +330,18 @@ void results_cursor_add(struct results *r, struct results_cursor *c)
 	list_push_back(&r->cursors, &c->link);
 }
 
+/* The marks of the fill that is open are in it, and go with it. */
+void results_cursor_ends(struct results *r, struct results_cursor *c)
+{
+	if (c->cursor.next > 0)
+		results_cursor_put(r, c, RESULTS_CURSOR_OVER);
+	results_cursor_free(c);
+}
+
 void results_mark(struct results *r, struct results_cursor *c, const struct done_mark *mark)
 {
+	if (!c->has_row)
+		results_cursor_put(r, c, r->fill->first_seq - 1);
 	done_add(&results_fill_now(r)->done, c->path, mark);
 	cursor_done(&c->cursor, (struct cursor_range){mark->index, mark->index + 1});
 	done_tally_add(&c->tally, 1, mark);
@@ -366,6 +423,7 @@ static void release_turn(struct results *r)
 			break;
 		list_remove(l);
 		r->held_bytes -= h->n;
+		results_make_room(r);
 		release_line(r, h);
 		drop_fact(r, h->serial);
 		free(h);
@@ -388,6 +446,18 @@ void results_turn_ends(struct results *r, uint64_t index)
 		return;
 	if (cursor_done(&r->over, (struct cursor_range){index, index + 1}) == ERR_OK)
 		advance(r);
+}
+
+void results_turns_over(struct results *r)
+{
+	if (!r->is_ordered)
+		return;
+	r->turn = UINT64_MAX;
+	release_turn(r);
+	r->turn = 0;
+	cursor_fini(&r->over);
+	cursor_init(&r->over);
+	results_stir(r);
 }
 
 void results_turns_resume(struct results *r, const struct cursor *ended)
@@ -423,8 +493,12 @@ struct results_wait results_wait_for(struct results *r)
 
 static act_event *event_of(struct results *r, uint64_t no)
 {
-	return r->under_way != NULL && r->under_way->no == no ? r->under_way->committed
-							      : r->fill->committed;
+	if (r->under_way != NULL && r->under_way->no == no)
+		return r->under_way->committed;
+	LIST_EACH (l, &r->full)
+		if (LIST_ENTRY(l, struct fill, link)->no == no)
+			return LIST_ENTRY(l, struct fill, link)->committed;
+	return r->fill->committed;
 }
 
 int results_wait(act_self *self, void *frame)
@@ -454,6 +528,8 @@ int results_wait(act_self *self, void *frame)
 static uint64_t uncommitted_bytes(const struct results *r)
 {
 	uint64_t n = r->fill->lines.n + r->held_bytes;
+	LIST_EACH (l, &r->full)
+		n += LIST_ENTRY(l, struct fill, link)->lines.n;
 	return n + (r->under_way != NULL ? r->under_way->lines.n : 0);
 }
 

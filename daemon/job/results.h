@@ -3,8 +3,9 @@
  *
  * Lines, the facts that belong to them and the ranges of items they finish gather in one `fill`;
  * the committer (results_commit.c) hands it to the store as ONE batch: one is under way, one is
- * filling. A leaf's outcome takes effect only after its commit: it waits with results_wait, and
- * waiters of one commit go on in seq order. Seq is given when the line is written.
+ * filling, and while the disk is slow full ones wait between them. A leaf's outcome takes effect
+ * only after its commit: it waits with results_wait, and waiters of one commit go on in seq order.
+ * Seq is given when the line is written.
  *
  * Ordered    lines of an item ahead of its turn wait here, committed as facts; at its turn they
  *            get their seq and move into a fill.
@@ -24,11 +25,14 @@ struct store_op;
 
 enum results_class { RESULTS_OK, RESULTS_FAILED, RESULTS_CANCELLED, RESULTS_CLASSES };
 
-#define RESULTS_FILL_LINES  256
-#define RESULTS_FILL_WORTH  32
-#define RESULTS_FILL_BYTES  (256u << 10)
-#define RESULTS_FILL_OPS    1000
-#define RESULTS_FILL_NS	    (5 * NS_PER_MS)
+#define RESULTS_FILL_LINES 256
+#define RESULTS_FILL_WORTH 32
+#define RESULTS_FILL_BYTES (256u << 10)
+#define RESULTS_FILL_OPS   1000
+#define RESULTS_FILL_NS	   (5 * NS_PER_MS)
+/* So much in one fill is enough: a batch has bounds. */
+#define RESULTS_FULL_BYTES  (2u << 20)
+#define RESULTS_FULL_OPS    (STORE_BATCH_OPS / 2)
 #define RESULTS_UNACKED	    (64u << 20)
 #define RESULTS_UNACKED_VOL (8u << 20)
 #define RESULTS_SNAPSHOT    256 /* chunks between snapshots of the cursors */
@@ -76,17 +80,29 @@ struct store_op *results_op(struct results *r, int kind);
 /* Copies a text so that it lives as long as the fill's batch. p NULL on NOMEM. */
 struct slice results_text(struct results *r, struct slice text);
 
-/* Where an each stands, by what has been written: the committer takes snapshots of it. */
+/*
+ * Where an each stands, by what has been written: the committer takes snapshots of it. The first
+ * mark brings a row of its own along: chunks that no row is behind are neither read by a recovery
+ * nor kept from being forgotten.
+ */
 struct results_cursor {
 	struct link link;
-	struct slice path;
+	struct slice path; /* malloc'd */
 	struct cursor cursor;
 	struct done_tally tally;
-	uint64_t seq; /* of the snapshot it was read from */
+	uint64_t seq; /* chunks up to it are in the snapshot it was read from */
+	bool has_row;
 };
+#define RESULTS_CURSOR_OVER ((uint64_t)INT64_MAX) /* seq of an each that has ended: all are */
+/* Errors: NULL, no memory. */
+struct results_cursor *results_cursor_new(struct slice path);
+void results_cursor_free(struct results_cursor *c);
 void results_cursor_add(struct results *r, struct results_cursor *c);
-/* Where it stands goes with the next commit. */
-void results_cursor_put(struct results *r, const struct results_cursor *c);
+/* Its each has ended: where it stands goes with the next commit, for good. Takes it over. */
+void results_cursor_ends(struct results *r, struct results_cursor *c);
+/* Before what has to go in one commit is written: a fill that has grown too big for more is closed
+ * and waits for its turn. */
+void results_make_room(struct results *r);
 /* An item of that each has ended: told in the same commit as what was just written. */
 void results_mark(struct results *r, struct results_cursor *c, const struct done_mark *mark);
 /* `next;gaps|tally`, as snapshots keep it. */
@@ -96,6 +112,8 @@ enum err results_cursor_read(struct results_cursor *c, struct slice text);
 void results_restore_held(struct results *r, uint64_t serial, struct slice data);
 /* All lines of the turn have been written; the next one's may go. */
 void results_turn_ends(struct results *r, uint64_t index);
+/* The scope they are turns of has ended; what waits for a turn that never came waits no longer. */
+void results_turns_over(struct results *r);
 /* The turns of items that an earlier life has ended. */
 void results_turns_resume(struct results *r, const struct cursor *ended);
 /* Do not wait for more. */

@@ -17,6 +17,7 @@ static void to_front(struct store_batch *b)
 	b->op[0] = last;
 }
 
+/* One without lines only counts. */
 static bool add_chunk(struct results *r, struct fill *f)
 {
 	struct bytes done = BYTES_LIMIT(STORE_TEXT_MAX);
@@ -36,11 +37,14 @@ static bool add_chunk(struct results *r, struct fill *f)
 	op->chunk.done = ok ? results_text(r, bytes_slice(&done)) : (struct slice){NULL, 0};
 	bytes_fini(&done);
 	ok = ok && op->chunk.done.p != NULL;
-	to_front(f->batch);
+	if (ok)
+		to_front(f->batch);
+	else
+		f->batch->n--;
 	return ok;
 }
 
-static bool add_snapshot(struct results *r, const struct results_cursor *c, uint64_t seq)
+bool results_cursor_put(struct results *r, struct results_cursor *c, uint64_t seq)
 {
 	struct bytes text = BYTES_LIMIT(STORE_TEXT_MAX);
 	struct store_op *op = results_op(r, STORE_CURSOR_PUT);
@@ -54,48 +58,84 @@ static bool add_snapshot(struct results *r, const struct results_cursor *c, uint
 			.seq = seq,
 		};
 	bytes_fini(&text);
-	return op != NULL && op->cursor.gaps.p != NULL && op->cursor.path.p != NULL;
+	c->has_row = op != NULL && op->cursor.gaps.p != NULL && op->cursor.path.p != NULL;
+	return c->has_row;
 }
 
-void results_cursor_put(struct results *r, const struct results_cursor *c)
+static bool add_snapshots(struct results *r, uint64_t seq)
 {
-	add_snapshot(r, c, r->last_seq);
+	bool ok = true;
+	LIST_EACH (l, &r->cursors)
+		ok = results_cursor_put(r, LIST_ENTRY(l, struct results_cursor, link), seq) && ok;
+	return ok;
 }
 
 /* Marks without a line have no chunk to stand in. */
-static bool wants_snapshots(struct results *r, const struct fill *f)
+static bool wants_snapshots(const struct results *r, const struct fill *f)
 {
-	if (f->n_lines > 0)
-		r->n_chunks++;
-	if (r->n_chunks < RESULTS_SNAPSHOT && (f->n_lines > 0 || f->done.n == 0))
-		return false;
-	r->n_chunks = 0;
-	return true;
+	return f->n_lines > 0 ? r->n_chunks + 1 >= RESULTS_SNAPSHOT : f->done.n > 0;
 }
 
-/* The fill as a batch; NULL: no memory now. */
-static struct store_batch *pack(struct results *r)
+static bool is_counting(const struct fill *f)
+{
+	return f->n_lines > 0 || f->n[RESULTS_OK] + f->n[RESULTS_FAILED] + f->n[RESULTS_CANCELLED];
+}
+
+struct store_batch *results_pack(struct results *r)
 {
 	struct fill *f = r->fill;
-	bool snapshots = wants_snapshots(r, f), ok = true;
+	bool snapshots = wants_snapshots(r, f);
+	if (f->batch == NULL && (f->batch = store_batch_new()) == NULL)
+		return NULL;
 	for (int c = 0; c < 3; c++)
 		f->n[c] += (uint32_t)r->dropped[c];
 	memset(r->dropped, 0, sizeof(r->dropped));
-	if (f->n_lines > 0)
-		ok = add_chunk(r, f);
-	else if (f->batch == NULL)
-		f->batch = store_batch_new();
-	if (snapshots)
-		LIST_EACH (l, &r->cursors)
-			ok = add_snapshot(r, LIST_ENTRY(l, struct results_cursor, link),
-					  f->first_seq + f->n_lines - 1) &&
-			     ok;
-	struct store_batch *b = f->batch;
-	if (!ok || b == NULL)
+	if (snapshots && !add_snapshots(r, f->first_seq + f->n_lines - 1))
 		return NULL;
+	if (f->n_lines == 0)
+		done_fini(&f->done); /* the snapshots have it */
+	if (is_counting(f) && !add_chunk(r, f))
+		return NULL;
+	r->n_chunks = snapshots ? 0 : r->n_chunks + (f->n_lines > 0);
+	return f->batch;
+}
+
+struct fill *results_turn_over(struct results *r)
+{
+	struct fill *f = r->fill, *next = fill_new(r);
+	if (next == NULL)
+		return NULL;
+	if (results_pack(r) == NULL) {
+		r->next_no--;
+		fill_free(next);
+		return NULL;
+	}
+	next->first_seq = r->next_seq;
+	r->fill = next;
+	return f;
+}
+
+/* Makes the next one the one under way. NULL: no memory now, nothing changed. */
+static struct store_batch *next_batch(struct results *r)
+{
+	struct link *l = list_pop_front(&r->full);
+	struct fill *f = l != NULL ? LIST_ENTRY(l, struct fill, link) : results_turn_over(r);
+	if (f == NULL)
+		return NULL;
+	r->under_way = f;
+	struct store_batch *b = f->batch;
 	f->batch = NULL;
 	b->is_urgent = true;
+	if (list_empty(&r->full) && !r->fill->is_used) {
+		act_event_clear(r->some);
+		act_event_clear(r->ready);
+	}
 	return b;
+}
+
+static bool has_some(const struct results *r)
+{
+	return r->fill->is_used || !list_empty(&r->full);
 }
 
 static void committed(struct results *r)
@@ -115,46 +155,26 @@ static void committed(struct results *r)
 	results_stir(r);
 }
 
-/* Makes the filling one the one under way. NULL: no memory now, nothing changed. */
-static struct store_batch *turn_over(struct results *r)
-{
-	struct fill *next = fill_new(r);
-	if (next == NULL)
-		return NULL;
-	struct store_batch *b = pack(r);
-	if (b == NULL) {
-		r->next_no--;
-		fill_free(next);
-		return NULL;
-	}
-	next->first_seq = r->next_seq;
-	r->under_way = r->fill;
-	r->fill = next;
-	act_event_clear(r->some);
-	act_event_clear(r->ready);
-	return b;
-}
-
 int results_commit_step(act_self *self, void *frame)
 {
 	struct results_committer *k = frame;
 	struct leaf_port *port = &k->r->env->port;
 	CO_BEGIN(&k->co);
 	for (;;) {
-		if (k->r->is_closed && !k->r->fill->is_used)
+		if (k->r->is_closed && !has_some(k->r))
 			return ACT_OK;
 		CO_AWAIT(&k->co, k->rc, act_event_wait(self, k->r->some));
 		if (k->rc != ACT_OK)
 			return k->rc;
-		if (k->r->fill->is_used && !results_is_ready(k->r)) {
+		if (has_some(k->r) && !results_is_ready(k->r)) {
 			k->scope = act_scope_open_at(self, k->r->fill->since_ns + RESULTS_FILL_NS);
 			CO_AWAIT(&k->co, k->rc, act_event_wait(self, k->r->ready));
 			if (k->scope != NULL)
 				act_scope_close(self, k->scope, k->rc, NULL);
 		}
-		if (!k->r->fill->is_used)
+		if (!has_some(k->r))
 			continue;
-		k->batch = turn_over(k->r);
+		k->batch = next_batch(k->r);
 		if (k->batch == NULL) { /* no memory: when others have given some back */
 			CO_AWAIT(&k->co, k->rc, act_sleep(self, 100 * NS_PER_MS));
 			continue;

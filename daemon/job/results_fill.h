@@ -8,7 +8,8 @@
 #include "job/results.h"
 
 struct fill {
-	uint64_t no; /* of the commit */
+	struct link link; /* of the full ones */
+	uint64_t no;	  /* of the commit */
 	struct bytes lines;
 	uint64_t first_seq;
 	uint32_t n_lines;
@@ -18,6 +19,7 @@ struct fill {
 	bool is_used, is_hurried;
 	struct done_list done;
 	struct store_batch *batch; /* facts and whatever else goes along; NULL: none yet */
+	size_t n_text;		   /* bytes of its texts */
 	act_event *committed;
 };
 
@@ -33,6 +35,7 @@ struct held {
 struct results {
 	struct jobenv *env;
 	struct fill *fill, *under_way;
+	struct link full; /* packed; they go before `fill` */
 	uint64_t next_no, committed_no;
 	uint64_t next_seq, last_seq; /* to be written; committed */
 	uint64_t counted[3];	     /* committed, dropped ones included */
@@ -59,3 +62,10 @@ void fill_free(struct fill *f);
 struct fill *results_fill_now(struct results *r);
 bool results_is_ready(const struct results *r);
 void results_stir(struct results *r);
+/* Where it stands goes with the fill: chunks up to seq tell nothing of it. False: no memory. */
+bool results_cursor_put(struct results *r, struct results_cursor *c, uint64_t seq);
+/* The fill as a batch that nothing is added to any more; NULL: no memory now. */
+struct store_batch *results_pack(struct results *r);
+/* Begins the next fill and packs the one before, which is returned; NULL: no memory now, nothing
+ * changed. */
+struct fill *results_turn_over(struct results *r);

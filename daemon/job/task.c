@@ -273,6 +273,13 @@ void task_cancelled(act_self *self, struct task *t)
 	t->out.error = f;
 }
 
+void task_cut_by(struct task *t, const struct task *below)
+{
+	struct failure *f = failure_ref(below->out.error);
+	ended(t, OUTCOME_CANCELLED);
+	t->out.error = f;
+}
+
 void task_await_failed(act_self *self, struct task *t, int rc)
 {
 	if (rc == ACT_ECANCELED)

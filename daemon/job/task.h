@@ -114,5 +114,7 @@ void task_fail(struct task *t, enum kind kind, const char *fmt, ...)
 void task_fail_with(struct task *t, struct failure *f);
 /* Cancelled, or out of time: by the reason of the scope it runs in. */
 void task_cancelled(act_self *self, struct task *t);
+/* As the one below it, which was cancelled from outside of both. */
+void task_cut_by(struct task *t, const struct task *below);
 /* For rc of an await that is not OK: cancelled, or `internal`. */
 void task_await_failed(act_self *self, struct task *t, int rc);

@@ -81,6 +81,8 @@ static void start_begun(act_self *self, struct starter *s)
 		if (!has_begun)
 			start_one(self, s);
 	}
+	/* Failures among them have started the next ones already. */
+	s->f->n_excused = last > 0 ? last - 1 : 0;
 	free(b);
 }
 
@@ -89,12 +91,19 @@ static int starter_step(act_self *self, void *frame)
 	struct starter *s = frame;
 	CO_BEGIN(&s->co);
 	start_begun(self, s);
-	for (; s->i < s->f->t->node->n_child && !act_is_cancelled(self); s->i++) {
+	if (s->i == 0) {
 		start_one(self, s);
+		s->i++;
+	}
+	while (s->i < s->f->t->node->n_child && !act_is_cancelled(self)) {
 		s->scope = s->stagger_ns >= 0 ? act_scope_open(self, s->stagger_ns) : NULL;
 		CO_AWAIT(&s->co, s->rc, act_event_wait(self, s->f->next));
 		if (s->scope != NULL)
 			act_scope_close(self, s->scope, ACT_OK, NULL);
+		if (act_is_cancelled(self))
+			break;
+		start_one(self, s);
+		s->i++;
 	}
 	CO_END(&s->co);
 }
@@ -131,16 +140,18 @@ static void child_ended(struct any_frame *f, struct task *child)
 {
 	if (child->out.state == OUTCOME_OK && f->value == NULL)
 		f->value = json_incref(child->out.value);
-	if (!outcome_is_ok(&child->out))
+	if (!outcome_is_ok(&child->out) && f->n_excused > 0)
+		f->n_excused--;
+	else if (!outcome_is_ok(&child->out))
 		act_event_set(f->next);
 	task_free(child);
 }
 
 static void any_ends(act_self *self, struct any_frame *f, struct task *t)
 {
-	bool is_cancelled;
 	bool has_won = f->c.n_ok > 0;
-	children_close(self, &f->c, &is_cancelled);
+	bool is_short = f->c.n < t->node->n_child; /* cancelled before it had started them all */
+	children_close(self, &f->c);
 	task_sum(t, &f->c.below);
 	if (has_won) {
 		if (f->c.n > f->c.n_ok || t->out.n_failed > 0)
@@ -148,12 +159,12 @@ static void any_ends(act_self *self, struct any_frame *f, struct task *t)
 		task_handled(t, t->out.n_failed);
 		task_ok(t, f->value);
 		f->value = NULL;
-	} else if (is_cancelled) {
+	} else if (is_short || children_were_cut(&f->c)) {
 		task_cancelled(self, t);
 	} else if (f->c.n_failed > 0) {
 		task_fail_with(t, children_errors(&f->c));
 	} else {
-		task_fail(t, KIND_CANCELLED, "no task was left to succeed");
+		task_fail(t, KIND_MEMORY, "no memory for a task");
 	}
 }
 

@@ -10,6 +10,7 @@ struct any_frame {
 	int rc;
 	struct task *t;
 	struct children c;
-	act_event *next; /* the one before has failed: start another */
-	json_t *value;	 /* the winner's */
+	act_event *next;    /* the one before has failed: start another */
+	uint32_t n_excused; /* failures that start nothing any more */
+	json_t *value;	    /* the winner's */
 };

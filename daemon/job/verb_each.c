@@ -13,7 +13,7 @@
 
 struct results_cursor *each_cursor(struct task *each)
 {
-	return &((struct each_frame *)(void *)each->frame)->cursor;
+	return ((struct each_frame *)(void *)each->frame)->cursor;
 }
 
 static bool only_fetches(void *ctx, const struct node *n)
@@ -46,21 +46,17 @@ static bool open_cursor(struct each_frame *e, struct task *t)
 {
 	char path[TASK_PATH_MAX];
 	struct slice at = task_path_in(t, path);
-	char *copy = malloc(at.n + 1);
-	if (copy == NULL)
-		return false;
-	memcpy(copy, at.p, at.n);
-	e->cursor.path = (struct slice){copy, at.n};
-	list_init(&e->cursor.link);
-	cursor_init(&e->cursor.cursor);
-	if (recall_cursor(t->env->recall, at, &e->cursor)) {
-		e->index = cursor_watermark(&e->cursor.cursor);
-		e->n_kept = e->cursor.tally.n_cancelled + done_tally_failed(&e->cursor.tally);
-		if (t->env->is_again)
-			e->again_below = e->cursor.cursor.next;
-		if (t->up == NULL)
-			results_turns_resume(t->env->results, &e->cursor.cursor);
+	e->cursor = recall_cursor(t->env->recall, at);
+	if (e->cursor == NULL) {
+		e->cursor = results_cursor_new(at);
+		return e->cursor != NULL;
 	}
+	e->index = cursor_watermark(&e->cursor->cursor);
+	e->n_kept = e->cursor->tally.n_cancelled + done_tally_failed(&e->cursor->tally);
+	if (t->env->is_again)
+		e->again_below = e->cursor->cursor.next;
+	if (t->up == NULL)
+		results_turns_resume(t->env->results, &e->cursor->cursor);
 	return true;
 }
 
@@ -78,8 +74,8 @@ static bool begin(act_self *self, struct each_frame *e, struct task *t)
 	if (!children_open(self, &e->c, t,
 			   s->mode == EACH_GROUP ? CHILDREN_FAIL_FAST : CHILDREN_ALL))
 		return false;
-	children_recall(&e->c, &e->cursor.tally);
-	results_cursor_add(t->env->results, &e->cursor);
+	children_recall(&e->c, &e->cursor->tally);
+	results_cursor_add(t->env->results, e->cursor);
 	if (t->wants_value)
 		collect_init(&e->values, e->n_source);
 	act_event_set(e->room);
@@ -110,12 +106,13 @@ static void mark(struct each_frame *e, struct task *item)
 	if (item->is_marked || item->out.state == OUTCOME_NONE)
 		return;
 	if (item->out.state == OUTCOME_FAILED)
-		m.kind = failure_kind(item->out.error);
+		m.kind = failure_leaf_kind(item->out.error);
 	else if (item->out.state == OUTCOME_CANCELLED)
 		m.kind = KIND_CANCELLED;
 	m.n_failed = (uint32_t)item->out.n_failed;
 	m.n_handled = (uint32_t)item->out.n_handled;
-	results_mark(item->env->results, &e->cursor, &m);
+	results_make_room(item->env->results);
+	results_mark(item->env->results, e->cursor, &m);
 	/* Of one that may be tried again, what did end well is remembered. */
 	if (!item->env->keeps_failed || (m.kind == KIND_NONE && m.n_failed == 0))
 		recall_drop_tree(item->env, task_path_in(item, path));
@@ -136,7 +133,7 @@ static void item_ended(struct each_frame *e, struct task *item)
 	if (--e->n_open < e->window)
 		act_event_set(e->room);
 	if (e->ops->done_below != NULL)
-		e->ops->done_below(e, cursor_watermark(&e->cursor.cursor));
+		e->ops->done_below(e, cursor_watermark(&e->cursor->cursor));
 }
 
 /* ---- what makes the items ---- */
@@ -170,38 +167,42 @@ static uint64_t done_from(const struct cursor *c, uint64_t index)
 	return n;
 }
 
-/* Items that are known and were never launched, because it was cancelled. */
-static void count_unstarted(struct each_frame *e)
+/* Items that are known and were never launched, because it was cancelled. True: there are none, and
+ * none would have come. */
+static bool count_unstarted(struct each_frame *e)
 {
 	struct jobenv *env = e->t->env;
+	bool is_counted = e->ops->is_counted;
+	bool is_fed = e->t->node->u.each.in.kind == SOURCE_FEED;
+	bool was_at_end = e->was_at_end || (is_fed ? feed_is_ended(env->feed) : is_counted);
 	uint64_t known = e->ops->known != NULL ? e->ops->known(e) : e->n_source;
 	uint64_t rest = known > e->index ? known - e->index : 0;
-	rest -= done_from(&e->cursor.cursor, e->index);
+	uint64_t seen = e->first + e->n_seen, expected = known > seen ? known - seen : 0;
+	rest -= done_from(&e->cursor->cursor, e->index);
 	env->tally.not_started += rest * verb_leaves(e->t->node->u.each.run);
-	if (e->ops->is_counted)
-		env->n_expected -= rest < env->n_expected ? rest : env->n_expected;
+	if (is_fed)
+		feed_close(env->feed, verb_leaves(e->t->node->u.each.run));
+	if (is_counted)
+		env->n_expected -= expected < env->n_expected ? expected : env->n_expected;
+	return rest == 0 && was_at_end;
 }
 
 static void each_ends(act_self *self, struct each_frame *e, struct task *t)
 {
-	bool is_cancelled;
 	bool is_group = t->node->u.each.mode == EACH_GROUP;
-	children_close(self, &e->c, &is_cancelled);
-	list_remove(&e->cursor.link);
-	if (t->env->keeps_failed)
-		results_cursor_put(t->env->results, &e->cursor);
+	children_close(self, &e->c);
 	task_sum(t, &e->c.below);
-	count_unstarted(e);
+	bool is_short = !count_unstarted(e);
+	results_cursor_ends(t->env->results, e->cursor);
+	e->cursor = NULL;
 	if (t->out.state == OUTCOME_FAILED)
 		return; /* it could not even start */
 	if (is_group && e->c.n_failed > 0)
 		task_fail_with(t, children_errors(&e->c));
-	else if (is_cancelled)
+	else if (is_short || children_were_cut(&e->c))
 		task_cancelled(self, t);
 	else if (e->broken != NULL)
 		task_fail_with(t, failure_ref(e->broken));
-	else if (is_group && e->c.n_cancelled + e->c.n_never > 0)
-		task_fail(t, KIND_CANCELLED, "an item was cancelled");
 	else if (too_few(e) && e->c.n_failed > 0)
 		task_fail_with(t, children_errors(&e->c));
 	else if (too_few(e))
@@ -296,11 +297,8 @@ void verb_each_fini(struct task *t)
 	failure_drop(e->broken);
 	if (e->ops != NULL && e->ops->fini != NULL)
 		e->ops->fini(e);
-	if (e->cursor.path.p != NULL) {
-		list_remove(&e->cursor.link);
-		cursor_fini(&e->cursor.cursor);
-		free((void *)(uintptr_t)e->cursor.path.p);
-	}
+	results_cursor_free(e->cursor);
+	e->cursor = NULL;
 	json_decref(e->list);
 	free(e->late.index);
 	if (e->room != NULL)

@@ -99,13 +99,15 @@ struct each_frame {
 	void *src; /* the source's own state, freed by its fini */
 	struct children c;
 	struct collect values;
-	struct results_cursor cursor;
-	struct task *source;	 /* whose value the items are taken from */
-	struct failure *broken;	 /* why the source ended too early; NULL: it did not */
-	json_t *list;		 /* SOURCE_LIST, or what the source's task gave */
-	struct spec_range range; /* SOURCE_RANGE */
-	uint64_t n_source;	 /* items of a list or range */
-	uint64_t index;		 /* the next to look at */
+	struct results_cursor *cursor; /* its own until it ends */
+	struct task *source;	       /* whose value the items are taken from */
+	struct failure *broken;	       /* why the source ended too early; NULL: it did not */
+	json_t *list;		       /* SOURCE_LIST, or what the source's task gave */
+	struct spec_range range;       /* SOURCE_RANGE */
+	uint64_t n_source;	       /* items of a list or range */
+	uint64_t index;		       /* the next to look at */
+	uint64_t first, n_seen;	       /* where that began; items that are not expected any more */
+	bool was_at_end;	       /* the source has said that there are no more */
 	uint32_t window, n_open;
 	act_event *room; /* set while n_open < window */
 	bool was_late;

@@ -98,8 +98,8 @@ bool each_kept_read(struct slice data, struct each_kept *ret)
 
 static struct slice item_path(const struct each_again *a, char buf[TASK_PATH_MAX])
 {
-	int n = snprintf(buf, TASK_PATH_MAX, "%c%.*s.%llu", RECALL_ITEMS, (int)a->e->cursor.path.n,
-			 a->e->cursor.path.p, (unsigned long long)a->index);
+	int n = snprintf(buf, TASK_PATH_MAX, "%c%.*s.%llu", RECALL_ITEMS, (int)a->e->cursor->path.n,
+			 a->e->cursor->path.p, (unsigned long long)a->index);
 	return (struct slice){buf, (size_t)n < TASK_PATH_MAX ? (size_t)n : TASK_PATH_MAX - 1};
 }
 

@@ -15,6 +15,7 @@
 
 static void expect_less(struct each_frame *e)
 {
+	e->n_seen++;
 	if (e->ops->is_counted && e->t->env->n_expected > 0)
 		e->t->env->n_expected--;
 }
@@ -23,7 +24,7 @@ static void expect_less(struct each_frame *e)
 static bool find_next(struct feeder *f)
 {
 	struct each_frame *e = f->e;
-	while (cursor_is_done(&e->cursor.cursor, e->index)) {
+	while (cursor_is_done(&e->cursor->cursor, e->index)) {
 		e->index++;
 		expect_less(e);
 	}
@@ -51,7 +52,7 @@ static bool is_wanted(struct feeder *f)
 static void drop(struct feeder *f)
 {
 	struct each_frame *e = f->e;
-	cursor_done(&e->cursor.cursor, (struct cursor_range){e->index, e->index + 1});
+	cursor_done(&e->cursor->cursor, (struct cursor_range){e->index, e->index + 1});
 	if (e->t->up == NULL)
 		results_turn_ends(e->t->env->results, e->index);
 	e->index++;
@@ -100,8 +101,8 @@ static bool launch(act_self *self, struct feeder *f)
 		return false;
 	item->is_again = f->again.is_item;
 	item->supersedes = f->again.seq;
-	if (e->index >= e->cursor.cursor.next &&
-	    cursor_launch(&e->cursor.cursor, &index) != ERR_OK) {
+	if (e->index >= e->cursor->cursor.next &&
+	    cursor_launch(&e->cursor->cursor, &index) != ERR_OK) {
 		task_free(item);
 		return false;
 	}
@@ -145,7 +146,7 @@ static bool late_one(act_self *self, struct each_late *l)
 {
 	struct each_frame *e = l->f.e;
 	uint64_t index = l->index[l->i];
-	if (index < e->index || cursor_is_done(&e->cursor.cursor, index))
+	if (index < e->index || cursor_is_done(&e->cursor->cursor, index))
 		return true;
 	enum feed_got got = e->ops->take(&l->f, index);
 	if (got == FEED_LOAD)
@@ -237,6 +238,7 @@ static int feeder_step(act_self *self, void *frame)
 				return ACT_OK;
 		}
 		got = take(f);
+		f->e->was_at_end |= got == FEED_END;
 		if (got == FEED_END)
 			return ACT_OK;
 		if (got == FEED_LOAD) {

@@ -145,6 +145,7 @@ bool each_source_open(struct each_frame *e)
 	bool ok = e->ops->open(e);
 	task_free(e->source);
 	e->source = NULL;
+	e->first = e->index;
 	if (ok && e->ops->is_counted)
 		e->t->env->n_expected += e->n_source > e->index ? e->n_source - e->index : 0;
 	return ok;

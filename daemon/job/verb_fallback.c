@@ -27,11 +27,10 @@ static void next_or_end(struct row_frame *f, struct task *t)
 			task_settled(t);
 		task_handled(t, t->out.n_failed);
 		task_ok(t, json_incref(child->out.value));
-	} else if (child->out.state == OUTCOME_FAILED) {
+	} else if (child->out.state == OUTCOME_FAILED || row_went_on(f, t)) {
 		failed(f, t);
 	} else {
-		t->out.state = OUTCOME_CANCELLED;
-		t->out.error = failure_ref(child->out.error);
+		task_cut_by(t, child);
 	}
 	task_free(child);
 	f->child = NULL;

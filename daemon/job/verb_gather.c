@@ -8,10 +8,9 @@
 
 static void gather_ends(act_self *self, struct group_frame *f, struct task *t)
 {
-	bool is_cancelled;
-	children_close(self, &f->c, &is_cancelled);
+	children_close(self, &f->c);
 	task_sum(t, &f->c.below);
-	if (is_cancelled)
+	if (children_were_cut(&f->c))
 		task_cancelled(self, t);
 	else if ((int64_t)f->c.n_ok < t->node->u.gather.min_ok && f->c.n_failed > 0)
 		task_fail_with(t, children_errors(&f->c));

@@ -10,16 +10,15 @@
 
 static void group_ends(act_self *self, struct group_frame *f, struct task *t)
 {
-	bool is_cancelled;
-	children_close(self, &f->c, &is_cancelled);
+	children_close(self, &f->c);
 	task_sum(t, &f->c.below);
 	struct failure *errors = children_errors(&f->c);
 	if (errors != NULL)
 		task_fail_with(t, errors);
-	else if (is_cancelled)
+	else if (f->c.n_failed > 0)
+		task_fail(t, KIND_MEMORY, "no memory for a task");
+	else if (children_were_cut(&f->c))
 		task_cancelled(self, t);
-	else if (f->c.n_cancelled + f->c.n_never > 0)
-		task_fail(t, KIND_CANCELLED, "a task was cancelled");
 	else
 		task_ok(t, collect_take(&f->values));
 }

@@ -15,6 +15,9 @@ struct row_frame {
 	struct failure *errors;
 };
 
+/* Whether the child after this one began in an earlier life: this one had come to its end then,
+ * also if it is cut short now, in a scope that is cancelled. */
+bool row_went_on(const struct row_frame *f, const struct task *t);
 /* Child i as a task; false: no memory (the task has been failed). */
 bool row_begin(struct row_frame *f, struct task *t, const struct names *names);
 void row_fini(struct row_frame *f);

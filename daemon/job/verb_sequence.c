@@ -20,14 +20,22 @@ bool row_begin(struct row_frame *f, struct task *t, const struct names *names)
 	return true;
 }
 
-static bool row_was_begun(const struct row_frame *f, const struct task *t)
+static bool was_begun(const struct task *t, uint32_t i)
 {
 	char path[TASK_PATH_MAX];
 	if (recall_is_empty(t->env->recall))
 		return false;
 	struct slice at = task_path_in(t, path);
-	int n = snprintf(path + at.n, TASK_PATH_MAX - at.n, ".%u", f->i);
+	int n = snprintf(path + at.n, TASK_PATH_MAX - at.n, ".%u", i);
 	return recall_was_begun(t->env->recall, (struct slice){path, at.n + (size_t)n});
+}
+
+bool row_went_on(const struct row_frame *f, const struct task *t)
+{
+	for (uint32_t i = f->i + 1; i < t->node->n_child; i++)
+		if (was_begun(t, i))
+			return true;
+	return false;
 }
 
 void row_fini(struct row_frame *f)
@@ -58,15 +66,22 @@ static void bind(struct row_frame *f, const struct task *t)
 	f->n_bound++;
 }
 
+static void count_unstarted(const struct task *t, uint32_t from)
+{
+	for (uint32_t i = from; i < t->node->n_child; i++)
+		t->env->tally.not_started += verb_leaves(t->node->child[i]);
+}
+
 static void stop_or_go_on(struct row_frame *f, struct task *t)
 {
 	struct task *child = f->child;
 	uint32_t n = t->node->n_child;
 	task_sum(t, &child->out);
 	bind(f, t);
-	if (!outcome_is_ok(&child->out)) {
-		for (uint32_t i = f->i + 1; i < n; i++)
-			t->env->tally.not_started += verb_leaves(t->node->child[i]);
+	if (child->out.state == OUTCOME_CANCELLED && row_went_on(f, t)) {
+		/* It had succeeded. */
+	} else if (!outcome_is_ok(&child->out)) {
+		count_unstarted(t, f->i + 1);
 		t->out.state = child->out.state;
 		t->out.error = failure_ref(child->out.error);
 	} else if (f->i + 1 == n) {
@@ -85,7 +100,9 @@ int verb_sequence_step(act_self *self, void *task)
 	if (t->node->n_child == 0)
 		task_ok(t, NULL);
 	while (t->out.state == OUTCOME_NONE) {
-		if (act_is_cancelled(self) && f->i > 0 && !row_was_begun(f, t)) {
+		if (act_is_cancelled(self) && f->i > 0 && !was_begun(t, f->i) &&
+		    !row_went_on(f, t)) {
+			count_unstarted(t, f->i);
 			task_cancelled(self, t);
 			break;
 		}

@@ -1,6 +1,6 @@
 /*
  * oracle -- a slow recursive evaluator of job trees: what may come of one, whatever the order in
- * which things happen and however often the daemon is killed.
+ * which things happen, however slow the disk is and however often the daemon is killed.
  */
 #pragma once
 
@@ -10,10 +10,17 @@ struct oracle_range {
 	uint32_t min, max;
 };
 
-struct oracle {
-	bool ok; /* the outcome of the root */
+/* Leaves that ended, by how, if the task ends in this way. */
+struct oracle_part {
+	bool may;
 	struct oracle_range n_ok, n_failed, n_handled;
-	uint32_t total; /* leaves that can be told from the tree alone: handlers that may run too */
 };
 
-struct oracle oracle_of(const struct jobtree *t);
+struct oracle {
+	struct oracle_part ok, fail;
+	struct oracle_part cut; /* cancelled from outside, at any moment */
+	unsigned kinds;		/* that may stand in its error: JOBTREE_KIND_… */
+};
+
+/* is_late: a deadline may come; leaves it interrupts count as failed. */
+struct oracle oracle_of(const struct jobtree *t, bool is_late);

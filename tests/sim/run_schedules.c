@@ -13,14 +13,11 @@
 #include "run/stats.h"
 #include "run/sync.h"
 #include "tests/kit/fakepool.h"
+#include "tests/sim/simseed.h"
 #include "tests/unit/run/world.h"
 
-#include <check.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { N_SEMS = 2, N_LOCKS = 2, N_EVENTS = 2, N_QUEUES = 2, MAX_IDS = 64, PERMITS = 3 };
 enum { MAIL = 1, ASK_NOW, ASK_LATER, ASK_NEVER };
@@ -40,12 +37,6 @@ struct sim {
 	int n_bodies; /* tasks between their first step and their last defer */
 	int n_args;
 };
-
-static unsigned long n_schedules = 100000; /* SIM_SCHEDULES in the environment changes it */
-static unsigned long first_seed = 1;
-static uint64_t now_at_seed;
-
-#define EXPECT(cond) ck_assert_msg(cond, "seed %llu: %s", (unsigned long long)now_at_seed, #cond)
 
 static void trace(struct sim *s, uint64_t what, int64_t value)
 {
@@ -204,7 +195,7 @@ static void cancel_op(struct act_op *op)
 static void begin_op(struct sim *s, struct body *b)
 {
 	struct late *l = malloc(sizeof(*l));
-	EXPECT(l != NULL);
+	SIM_EXPECT(l != NULL);
 	*l = (struct late){.s = s, .op = &b->op};
 	act_op_init(&b->op, cancel_op, l);
 	fakeloop_at(&s->w.fake, s->w.fake.now_ns + some_ms(s, 8), complete_op, l);
@@ -224,7 +215,7 @@ static void spawn_children(act_self *self, struct sim *s, struct body *b)
 		s->n_args++;
 		int rc = act_group_go(self, b->group, outer_step, sizeof(child), &o);
 		trace(s, 40, rc);
-		EXPECT(rc == ACT_OK || rc == ACT_ECANCELED);
+		SIM_EXPECT(rc == ACT_OK || rc == ACT_ECANCELED);
 	}
 }
 
@@ -254,7 +245,7 @@ static int act_sem_lock(act_self *self, struct sim *s, struct body *b)
 		b->t = some_ms(s, 3);
 		CO_AWAIT(&b->co, b->rc, act_sleep(self, b->t));
 		if (HALF_THE_TIME(s))
-			EXPECT(act_sem_release(self, s->sem[b->i], b->n) == ACT_OK);
+			SIM_EXPECT(act_sem_release(self, s->sem[b->i], b->n) == ACT_OK);
 		return b->rc;
 	}
 	b->i = pick(s, N_LOCKS);
@@ -268,7 +259,7 @@ static int act_sem_lock(act_self *self, struct sim *s, struct body *b)
 	b->t = some_ms(s, 3);
 	CO_AWAIT(&b->co, b->rc, act_sleep(self, b->t));
 	if (HALF_THE_TIME(s))
-		EXPECT(act_lock_release(self, s->lock[b->i]) == ACT_OK);
+		SIM_EXPECT(act_lock_release(self, s->lock[b->i]) == ACT_OK);
 	CO_END(&b->co);
 }
 
@@ -294,7 +285,7 @@ static int act_object(act_self *self, struct sim *s, struct body *b)
 		b->t = some_ms(s, 2);
 		CO_AWAIT(&b->co, b->rc, act_sleep(self, b->t));
 		if (pick(s, 4) != 0)
-			EXPECT(act_queue_done(self, s->queue[b->i]) == ACT_OK);
+			SIM_EXPECT(act_queue_done(self, s->queue[b->i]) == ACT_OK);
 		return b->rc;
 	}
 	CO_AWAIT(&b->co, b->rc, act_queue_join(self, s->queue[b->i]));
@@ -322,7 +313,7 @@ static int act_time(act_self *self, struct sim *s, struct body *b)
 				     .abandon_on_cancel = HALF_THE_TIME(s)};
 		CO_AWAIT(&b->co, b->rc, act_offload(self, &w));
 		if (b->rc != ACT_ECANCELED) {
-			EXPECT(*b->arg == 1);
+			SIM_EXPECT(*b->arg == 1);
 			free(b->arg);
 		}
 		b->rc = b->rc == 7 ? ACT_OK : b->rc;
@@ -376,10 +367,10 @@ static int act_group_of_tasks(act_self *self, struct sim *s, struct body *b)
 		act_child_result_drop(&b->result);
 	}
 	CO_AWAIT(&b->co, b->rc, act_group_join(self, b->group));
-	EXPECT(act_group_live(b->group) == 0);
+	SIM_EXPECT(act_group_live(b->group) == 0);
 	struct act_err_counts n = act_group_counts(b->group);
-	EXPECT(n.ok + n.failed + n.cancelled <= 5);
-	EXPECT(act_group_close(self, b->group) == b->rc);
+	SIM_EXPECT(n.ok + n.failed + n.cancelled <= 5);
+	SIM_EXPECT(act_group_close(self, b->group) == b->rc);
 	return b->rc == ACT_ETIMEDOUT || b->rc == ACT_EGROUP ? ACT_OK : b->rc;
 	CO_END(&b->co);
 }
@@ -504,16 +495,16 @@ static void end_all_waits(struct sim *s)
 
 static void check_end(struct sim *s)
 {
-	EXPECT(act_shard_live(s->w.sh) == 1);
-	EXPECT(s->n_bodies == 0);
-	EXPECT(s->n_args == 0);
+	SIM_EXPECT(act_shard_live(s->w.sh) == 1);
+	SIM_EXPECT(s->n_bodies == 0);
+	SIM_EXPECT(s->n_args == 0);
 	for (int i = 0; i < 2; i++) {
 		act_sem_resize(s->sem[i], PERMITS);
-		EXPECT(act_sem_available(s->sem[i]) == PERMITS);
-		EXPECT(act_sem_waiting(s->sem[i]) == 0);
-		EXPECT(act_lock_owner(s->lock[i]) == 0);
-		EXPECT(act_event_waiting(s->event[i]) == 0);
-		EXPECT(act_queue_unfinished(s->queue[i]) == act_queue_depth(s->queue[i]));
+		SIM_EXPECT(act_sem_available(s->sem[i]) == PERMITS);
+		SIM_EXPECT(act_sem_waiting(s->sem[i]) == 0);
+		SIM_EXPECT(act_lock_owner(s->lock[i]) == 0);
+		SIM_EXPECT(act_event_waiting(s->event[i]) == 0);
+		SIM_EXPECT(act_queue_unfinished(s->queue[i]) == act_queue_depth(s->queue[i]));
 	}
 }
 
@@ -527,11 +518,11 @@ static void tear_down(struct sim *s)
 	}
 	act_kill(s->w.root, s->server);
 	world_settle(&s->w);
-	EXPECT(act_shard_live(s->w.sh) == 0);
-	EXPECT(act_stats_cells(s->w.sh) == 0);
+	SIM_EXPECT(act_shard_live(s->w.sh) == 0);
+	SIM_EXPECT(act_stats_cells(s->w.sh) == 0);
 	act_stats st;
 	act_stats_read(s->w.sh, &st);
-	EXPECT(st.queued == 0);
+	SIM_EXPECT(st.queued == 0);
 	world_close(&s->w);
 }
 
@@ -548,53 +539,14 @@ static uint64_t run_one(uint64_t seed)
 	return s.hash;
 }
 
-static void name_seed(int sig)
-{
-	char text[64];
-	int n = snprintf(text, sizeof(text), "failing seed: %llu\n",
-			 (unsigned long long)now_at_seed);
-	if (n > 0 && write(2, text, (size_t)n) < 0)
-		_exit(2);
-	signal(sig, SIG_DFL);
-	raise(sig);
-}
-
 START_TEST(random_schedules_keep_every_promise_and_replay)
 {
-	uint64_t all = 0;
-	signal(SIGABRT, name_seed);
-	signal(SIGSEGV, name_seed);
-	for (unsigned long i = 0; i < n_schedules; i++) {
-		now_at_seed = first_seed + i;
-		uint64_t a = run_one(now_at_seed), b = run_one(now_at_seed);
-		EXPECT(a == b);
-		all = all * 31 + a;
-	}
-	printf("schedules=%lu seed=%lu trace=%016llx\n", n_schedules, first_seed,
-	       (unsigned long long)all);
+	simseed_each(run_one);
 }
 END_TEST
 
 int main(int argc, char **argv)
 {
-	const char *wanted = getenv("SIM_SCHEDULES");
-	if (wanted != NULL && strtoul(wanted, NULL, 10) > 0)
-		n_schedules = strtoul(wanted, NULL, 10);
-	for (int i = 1; i + 1 < argc; i += 2) {
-		unsigned long v = strtoul(argv[i + 1], NULL, 10);
-		if (strcmp(argv[i], "--schedules") == 0)
-			n_schedules = v;
-		else if (strcmp(argv[i], "--seed") == 0)
-			first_seed = v;
-	}
-	Suite *s = suite_create("run_schedules");
-	TCase *t = tcase_create("schedules");
-	tcase_set_timeout(t, 600);
-	tcase_add_test(t, random_schedules_keep_every_promise_and_replay);
-	suite_add_tcase(s, t);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	const TTest *const test[] = {random_schedules_keep_every_promise_and_replay};
+	return simseed_main(argc, argv, "run_schedules", 100000, test, 1);
 }
