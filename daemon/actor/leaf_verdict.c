@@ -54,6 +54,21 @@ static void judge_sum(struct fetch *f)
 		fetch_says(f, KIND_BODY_CHECKSUM, "the body does not have the expected SHA-256");
 }
 
+/* Of a body that was cut: how much of it came. */
+static void say_how_far(struct fetch *f)
+{
+	const struct host_done *d = f->done;
+	struct slice length = response_header(d, "Content-Length");
+	bool is_body = d->has_head && f->phase != NULL && strcmp(f->phase, "body") == 0;
+	if (!is_body || (d->end.kind != KIND_READ_CLOSED && d->end.kind != KIND_READ_TIMEOUT))
+		return;
+	bytes_printf(&f->message, " (%llu", (unsigned long long)d->body_size);
+	if (length.n > 0 && length.n < 20 && !d->is_resumed &&
+	    response_header(d, "Content-Encoding").p == NULL)
+		bytes_printf(&f->message, " of %.*s", (int)length.n, length.p);
+	bytes_add_str(&f->message, " bytes came)");
+}
+
 void fetch_judge(struct fetch *f)
 {
 	const struct host_done *d = f->done;
@@ -70,6 +85,7 @@ void fetch_judge(struct fetch *f)
 	if (!d->end.ok) {
 		f->phase = d->end.phase;
 		fetch_says(f, d->end.kind, "%.*s", (int)d->end.message.n, d->end.message.p);
+		say_how_far(f);
 		if (d->end.kind == KIND_BODY_TOO_LARGE && f->resume_from > 0)
 			fetch_says(f, d->end.kind, "the whole body exceeds the limit of %lld bytes",
 				   (long long)f->spec->max_body_bytes);

@@ -4,6 +4,7 @@
 #include "base/table.h"
 #include "model/special.h"
 
+#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -85,6 +86,45 @@ static void say_date(struct tls_peer *peer, X509 *cert, bool expired)
 		 peer->host, date);
 }
 
+/* "a.example", or "192.0.2.1"; only what can be shown. False: it is neither. */
+static bool name_text(const GENERAL_NAME *name, char out[static 64])
+{
+	const ASN1_STRING *s = name->type == GEN_DNS	 ? name->d.dNSName
+			       : name->type == GEN_IPADD ? name->d.iPAddress
+							 : NULL;
+	int n = s != NULL ? ASN1_STRING_length(s) : 0;
+	const unsigned char *p = s != NULL ? ASN1_STRING_get0_data(s) : NULL;
+	if (name->type == GEN_IPADD && (n == 4 || n == 16))
+		return inet_ntop(n == 4 ? AF_INET : AF_INET6, p, out, 64) != NULL;
+	if (name->type != GEN_DNS || n <= 0 || n >= 64)
+		return false;
+	for (int i = 0; i < n; i++)
+		out[i] = (char)(p[i] > ' ' && p[i] < 0x7f ? p[i] : '?');
+	out[n] = '\0';
+	return true;
+}
+
+#define NAMES_TOLD 4
+
+static void say_names(struct tls_peer *peer, X509 *cert)
+{
+	GENERAL_NAMES *names =
+		cert != NULL ? X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL) : NULL;
+	int told = 0, n = names != NULL ? sk_GENERAL_NAME_num(names) : 0;
+	size_t at = (size_t)snprintf(peer->why, sizeof(peer->why), "certificate is not for %.100s",
+				     peer->host);
+	for (int i = 0; i < n && told <= NAMES_TOLD && at < sizeof(peer->why); i++) {
+		char name[64];
+		if (!name_text(sk_GENERAL_NAME_value(names, i), name))
+			continue;
+		at += (size_t)snprintf(peer->why + at, sizeof(peer->why) - at, "%s%s",
+				       told == 0 ? " but for " : ", ",
+				       told == NAMES_TOLD ? "others" : name);
+		told++;
+	}
+	GENERAL_NAMES_free(names);
+}
+
 static void say_verify_error(struct tls_peer *peer, int err, X509 *cert)
 {
 	const char *form = "certificate of %.100s is not to be trusted: %s";
@@ -95,8 +135,8 @@ static void say_verify_error(struct tls_peer *peer, int err, X509 *cert)
 		return;
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		form = "certificate is not for %.100s: %s";
-		break;
+		say_names(peer, cert);
+		return;
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 		form = "certificate of %.100s is self-signed: %s";
 		break;
