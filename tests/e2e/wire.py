@@ -1,8 +1,8 @@
 """Raw replies, told to muster and to curl alike, and what each made of them.
 
 Every reply has an address of its own in 127.0.0.0/8, so that no two of them share a connection or
-a limit. A reply is bytes and what follows them: "close" (the end of the stream), "hold" (nothing:
-the framing alone must end it) or "reset".
+a limit. A reply is bytes and what follows them: "close" (the end of the stream, while the server still
+reads), "gone" (it left altogether), "reset", or "hold" (nothing: the framing alone must end it).
 """
 import base64
 import concurrent.futures
@@ -21,6 +21,16 @@ from harness import BUILD, _cleanup
 
 def address_of(index):
     return f"127.1.{index // 250}.{index % 250 + 1}"
+
+
+def has_head(conn):
+    head = b""
+    while b"\r\n\r\n" not in head:
+        got = conn.recv(4096)
+        if not got:
+            return False
+        head += got
+    return True
 
 
 class Replies:
@@ -59,20 +69,18 @@ class Replies:
             if self.context:
                 conn = self.context.wrap_socket(conn, server_side=True)
             with conn:
-                self._answer(conn, reply, then)
+                self.talk(conn, a * 250 + b - 1, reply, then)
 
-    def _answer(self, conn, reply, then):
-        head = b""
-        while b"\r\n\r\n" not in head:
-            got = conn.recv(4096)
-            if not got:
-                return
-            head += got
+    def talk(self, conn, _, reply, then):
+        if not has_head(conn):
+            return
         step = self.piece or max(len(reply), 1)
         for at in range(0, len(reply), step):
             conn.sendall(reply[at:at + step])
         if then == "reset":
             conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return
+        if then == "gone":
             return
         if then == "close":
             if self.context:
@@ -82,6 +90,32 @@ class Replies:
                 conn.shutdown(socket.SHUT_WR)
         while conn.recv(65536):
             pass
+
+
+class Kept(Replies):
+    """Goes on after its reply: each further request on the connection is answered "next:INDEX"."""
+
+    def __init__(self, replies, piece=0, tls=None):
+        self.open, self.again = [], set()
+        super().__init__(replies, piece, tls)
+
+    def talk(self, conn, index, reply, then):
+        first = index not in self.again
+        self.again.add(index)
+        self.open.append(conn)
+        while has_head(conn):
+            body = b"next:%d" % index
+            conn.sendall(reply if first else OK_HEAD % len(body) + body)
+            first = False
+
+    def push(self, text):
+        """Bytes that nobody asked for, on every connection that is still open."""
+        for conn in list(self.open):
+            with contextlib.suppress(OSError):
+                conn.sendall(text)
+
+
+OK_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 
 
 class Verdict:
