@@ -13,12 +13,15 @@
 #include "edge/evhttp_conn.h"
 #include "model/dechunk.h"
 
+#define CONN_AHEAD_BYTES 65536
+
 struct conn_env {
 	struct event_base *base;
 	conn_idle_closed idle_closed;
 	void *ctx;
 	int listener, filler; /* see evhttp_conn.c */
 	uint16_t port;
+	char ahead[CONN_AHEAD_BYTES]; /* what we read ourselves, for the length of a call */
 };
 
 enum rx {

@@ -60,6 +60,66 @@ START_TEST(without_credit_nothing_comes_and_nothing_is_lost)
 }
 END_TEST
 
+/* Long ones are read in another way than short ones: their ends must be told apart as well. */
+static void fetch_big(int way, struct slice reply, enum rawd_then then, struct xgot *g,
+		      unsigned *ret_idle)
+{
+	struct xscene s;
+	*g = (struct xgot){.status = 0};
+	xscene_open_way(&s, way & ~1);
+	rawd_add(s.server, &(struct rawd_reply){.bytes = reply, .then = then});
+	xscene_get(&s, g);
+	xkit_spin(&s.kit, 10);
+	*ret_idle = xscene_stats(&s).idle;
+	xscene_close(&s);
+}
+
+START_TEST(long_bodies_end_where_they_should)
+{
+	enum { TOTAL = 700000 };
+	unsigned idle;
+	struct xgot g;
+	for (int chunked = 0; chunked < 2; chunked++) {
+		struct bytes b = BYTES_LIMIT(1 << 20);
+		struct slice whole = big_reply(&b, chunked, TOTAL);
+		fetch_big(_i, whole, RAWD_KEEP, &g, &idle);
+		ck_assert_msg(g.ok && g.body.n == TOTAL && idle == 1, "%s", g.message);
+		xgot_fini(&g);
+		struct slice cut = {whole.p, whole.n - 1};
+		fetch_big(_i, cut, RAWD_CLOSE, &g, &idle);
+		ck_assert(!g.ok && g.kind == KIND_READ_CLOSED && idle == 0);
+		xgot_fini(&g);
+		fetch_big(_i, cut, RAWD_RESET, &g, &idle);
+		ck_assert(!g.ok && g.kind == KIND_READ_CLOSED && idle == 0);
+		xgot_fini(&g);
+		bytes_add_str(&b, OK11 "Content-Length: 8\r\n\r\nPOISONED");
+		fetch_big(_i, bytes_slice(&b), RAWD_KEEP, &g, &idle);
+		ck_assert_msg(g.ok && g.body.n == TOTAL && idle == 0, "%s", g.message);
+		xgot_fini(&g);
+		bytes_fini(&b);
+	}
+}
+END_TEST
+
+START_TEST(long_body_until_close_is_whole_only_without_a_reset)
+{
+	enum { TOTAL = 700000 };
+	unsigned idle;
+	struct xgot g;
+	struct bytes b = BYTES_LIMIT(1 << 20);
+	bytes_add_str(&b, OK11 "\r\n");
+	while (b.n < TOTAL)
+		bytes_add_byte(&b, 'x');
+	fetch_big(_i, bytes_slice(&b), RAWD_CLOSE, &g, &idle);
+	ck_assert_msg(g.ok && g.body.n == TOTAL - strlen(OK11 "\r\n"), "%s", g.message);
+	xgot_fini(&g);
+	fetch_big(_i, bytes_slice(&b), RAWD_RESET, &g, &idle);
+	ck_assert(!g.ok && g.kind == KIND_READ_CLOSED);
+	xgot_fini(&g);
+	bytes_fini(&b);
+}
+END_TEST
+
 /* That many bytes of "a", as gzip, in one chunk. */
 static void add_coded_reply(struct xscene *s, size_t total)
 {
@@ -266,6 +326,9 @@ static Suite *suite(void)
 	Suite *su = suite_create("exchange, pace");
 	TCase *tc = tcase_create("ways");
 	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, long_bodies_end_where_they_should, 0, XSCENE_WAYS);
+	tcase_add_loop_test(tc, long_body_until_close_is_whole_only_without_a_reset, 0,
+			    XSCENE_WAYS);
 	tcase_add_loop_test(tc, abort_closes_at_once_and_is_silent, 0, XSCENE_WAYS);
 	tcase_add_loop_test(tc, thousand_calls_in_flight_go_with_their_exchange, 0, XSCENE_WAYS);
 	for (int way = 0; way < XSCENE_WAYS; way += 2) {
