@@ -11,6 +11,7 @@
 
 #define MAX_INTERIM	 10
 #define MAX_TRAILERS	 64
+#define WHY_BYTES	 320
 #define CONTINUE_WAIT_MS 1000
 #define PACE_NS		 (5 * NS_PER_S)
 
@@ -76,7 +77,9 @@ void xcall_fail(struct xcall *call, enum kind kind, const char *phase, const cha
 	call->kind = kind;
 	call->phase = phase;
 	va_start(ap, form);
-	vsnprintf(call->why, sizeof(call->why), form, ap);
+	call->why = malloc(WHY_BYTES);
+	if (call->why != NULL)
+		vsnprintf(call->why, WHY_BYTES, form, ap);
 	va_end(ap);
 	engine_wake(call->x, call);
 }
@@ -456,6 +459,8 @@ void xcall_drop(struct xcall *call)
 	call->plan.profile = NULL;
 	free(call->resolve);
 	call->resolve = NULL;
+	free(call->why);
+	call->why = NULL;
 }
 
 static int64_t to_ms(int64_t ns)
@@ -473,7 +478,9 @@ static void end(struct xcall *call, bool ok)
 		.ok = ok,
 		.kind = call->kind,
 		.phase = call->phase,
-		.message = slice_of(ok ? "" : call->why),
+		.message = slice_of(ok			? ""
+				    : call->why != NULL ? call->why
+							: "memory ran out"),
 		.timing = {.dns_ms = to_ms(call->dns_ns),
 			   .connect_ms = to_ms(call->connect_ns),
 			   .tls_ms = to_ms(call->tls_ns),

@@ -88,7 +88,7 @@ struct xcall {
 	int64_t submit_ns, first_ns, dns_ns, connect_ns, tls_ns;
 	enum kind kind;
 	const char *phase;
-	char why[320];
+	char *why; /* few calls fail: made when needed, NULL if memory ran out */
 };
 
 /* ---- exchange_evhttp.c ---- */

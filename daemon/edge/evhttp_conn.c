@@ -197,34 +197,37 @@ void conn_turn(struct conn *c, bool has_room)
 
 /* ---- outcome ---- */
 
-static const char *peer_did(const struct conn *c)
+enum cut { CUT_UNSENT, CUT_SENDING, CUT_UNANSWERED, CUT_HEAD, CUT_BODY };
+
+static enum cut where_cut(const struct conn *c)
 {
-	if (c->sys_errno == ECONNRESET || c->sys_errno == EPIPE)
-		return "reset the connection";
-	return "closed the connection";
+	if (c->rx != RX_HEAD)
+		return CUT_BODY;
+	if (!c->spoke)
+		return CUT_UNSENT;
+	if (c->tx == TX_CUT)
+		return CUT_SENDING;
+	return head_begun(&c->head) ? CUT_HEAD : CUT_UNANSWERED;
 }
 
 static void explain(struct conn *c)
 {
-	struct conn_failure *f = &c->failure;
-	if (c->rx == RX_HEAD && !c->spoke) {
-		*f = (struct conn_failure){KIND_SEND_FAILED, "send", c->why};
-		snprintf(c->why, sizeof(c->why), "the server %s before the request was sent",
-			 peer_did(c));
-	} else if (c->rx == RX_HEAD && c->tx == TX_CUT) {
-		*f = (struct conn_failure){KIND_SEND_FAILED, "send", c->why};
-		snprintf(c->why, sizeof(c->why), "the server %s while the body was being sent",
-			 peer_did(c));
-	} else if (c->rx == RX_HEAD) {
-		bool begun = head_begun(&c->head);
-		*f = (struct conn_failure){KIND_READ_CLOSED, begun ? "head" : "first_byte", c->why};
-		snprintf(c->why, sizeof(c->why), "the server %s %s", peer_did(c),
-			 begun ? "within the head of its answer" : "without an answer");
-	} else {
-		*f = (struct conn_failure){KIND_READ_CLOSED, "body", c->why};
-		snprintf(c->why, sizeof(c->why), "the server %s before the body was complete",
-			 peer_did(c));
-	}
+	static const struct {
+		enum kind kind;
+		const char *phase, *closed, *reset;
+	} said[] = {
+#define CUT(what) "the server closed the connection " what, "the server reset the connection " what
+		[CUT_UNSENT] = {KIND_SEND_FAILED, "send", CUT("before the request was sent")},
+		[CUT_SENDING] = {KIND_SEND_FAILED, "send", CUT("while the body was being sent")},
+		[CUT_UNANSWERED] = {KIND_READ_CLOSED, "first_byte", CUT("without an answer")},
+		[CUT_HEAD] = {KIND_READ_CLOSED, "head", CUT("within the head of its answer")},
+		[CUT_BODY] = {KIND_READ_CLOSED, "body", CUT("before the body was complete")},
+#undef CUT
+	};
+	enum cut cut = where_cut(c);
+	bool reset = c->sys_errno == ECONNRESET || c->sys_errno == EPIPE;
+	c->failure = (struct conn_failure){said[cut].kind, said[cut].phase,
+					   reset ? said[cut].reset : said[cut].closed};
 }
 
 static bool body_is_complete(const struct conn *c)

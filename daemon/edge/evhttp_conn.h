@@ -79,7 +79,7 @@ enum conn_state { CONN_BUSY, CONN_COMPLETE, CONN_FAILED };
 struct conn_failure {
 	enum kind kind;
 	const char *phase;
-	const char *why; /* a sentence, valid until the connection is closed */
+	const char *why; /* a sentence */
 };
 
 enum conn_state conn_state(const struct conn *c, struct conn_failure *ret);

@@ -82,6 +82,8 @@ void conn_on_input(struct evbuffer *buf, const struct evbuffer_cb_info *info, vo
 	c->heard = true;
 	c->hooks->received(c->call, info->n_added);
 	c->editing = true;
+	if (c->rx == RX_BODY && c->head.n_fields > 0)
+		head_drop_texts(&c->head); /* it takes its time: others want the memory */
 	if (c->rx == RX_HEAD)
 		take_head(c, buf);
 	if (c->rx == RX_BROKEN)

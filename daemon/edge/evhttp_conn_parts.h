@@ -83,7 +83,6 @@ struct conn {
 	int sys_errno;
 	enum evhttp_request_error engine_error;
 	struct conn_failure failure;
-	char why[160];
 };
 
 /* Response side. */

@@ -21,6 +21,13 @@ void head_fini(struct head *h)
 	h->cap_fields = h->n_fields = 0;
 }
 
+void head_drop_texts(struct head *h)
+{
+	head_fini(h);
+	bytes_init(&h->raw, h->limits.bytes + 1);
+	h->reason = (struct slice){NULL, 0};
+}
+
 static void next_block(struct head *h)
 {
 	bytes_clear(&h->raw);
@@ -192,7 +199,7 @@ static enum head_state add_field(struct head *h, struct slice line)
 	if (h->used_fields + h->n_fields >= h->limits.fields)
 		return bad(h, KIND_HEADERS_TOO_LARGE, "the answer has too many header fields");
 	if (h->n_fields == h->cap_fields) {
-		size_t cap = h->cap_fields == 0 ? 16 : h->cap_fields * 2;
+		size_t cap = h->cap_fields == 0 ? 8 : h->cap_fields * 2;
 		struct head_field *f = realloc(h->fields, cap * sizeof(*f));
 		if (f == NULL)
 			return bad(h, KIND_LOCAL_RESOURCE, "memory ran out");

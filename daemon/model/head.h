@@ -69,6 +69,8 @@ struct head {
 
 void head_init(struct head *h, struct head_limits limits, bool to_head);
 void head_fini(struct head *h);
+/* Gives back the texts, fields and reason; what they mean stays, until the next reset. */
+void head_drop_texts(struct head *h);
 /* Ready for another response; keeps limits and memory. */
 void head_reset(struct head *h, bool to_head);
 /*
