@@ -2,6 +2,7 @@
  * cmd_top -- live view of the runtime: its counters per second, actors and their mailboxes, and
  * what parked tasks wait for.
  */
+#include "client/ask.h"
 #include "client/command.h"
 #include "client/live.h"
 #include "client/rates.h"
@@ -287,8 +288,31 @@ static enum muster_status draw_all(struct live *l, void *view, struct frame *f)
 	return s;
 }
 
+/* The figures themselves, once. */
+static int print_figures(const struct args *a)
+{
+	struct muster *m = NULL;
+	json_t *stats = NULL, *actors = NULL;
+	enum status s = ask_open(a, &m);
+	if (s == STATUS_OK)
+		s = ask(m, "daemon.stats", NULL, &stats);
+	if (s == STATUS_OK)
+		s = ask_pages(m, "actor.list", "actors", &actors);
+	json_t *all =
+		s == STATUS_OK ? json_pack("{s:O,s:O}", "stats", stats, "actors", actors) : NULL;
+	if (all != NULL)
+		s = ask_print_json(all);
+	json_decref(all);
+	json_decref(stats);
+	json_decref(actors);
+	muster_close(m);
+	return (int)s;
+}
+
 int command_top(const struct args *a)
 {
+	if (args_has(a, OPTION_JSON))
+		return print_figures(a);
 	struct top t = {.rates = {.n = 0}};
 	int rc = live_run(a, draw_all, &t);
 	rates_fini(&t.rates);

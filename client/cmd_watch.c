@@ -179,6 +179,8 @@ static enum muster_status draw_all(struct live *l, void *view, struct frame *f)
 
 int command_watch(const struct args *a)
 {
+	if (args_has(a, OPTION_JSON)) /* the figures themselves, once */
+		return a->arg.n != 0 ? command_show(a) : command_jobs(a);
 	struct watch all = {.rates = {.n = 0}};
 	struct watch_job one = {.job = a->arg.n != 0 ? a->arg.v[0] : NULL};
 	int rc = one.job == NULL ? live_run(a, draw_all, &all) : live_run(a, watch_job_draw, &one);

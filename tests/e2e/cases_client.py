@@ -206,6 +206,17 @@ def top_outlives_the_daemon():
 
 
 @case
+def live_views_are_figures_in_json():
+    d, w = Daemon(), Web()
+    job = muster(d, "fetch", "--detach", w.url).out.strip()
+    muster(d, "wait", job)
+    assert [x["job"] for x in muster(d, "watch", "--json").lines] == [job]
+    assert muster(d, "watch", job, "--json").lines[0]["state"] == "succeeded"
+    figures = muster(d, "top", "--json").lines[0]
+    assert list(figures) == ["stats", "actors"] and figures["actors"] and figures["stats"]["http"], figures
+
+
+@case
 def live_views_print_once_without_a_terminal():
     d, w = Daemon(), Web(lambda hit: (404, [], b""))
     assert "no jobs" in muster(d, "watch").out
@@ -225,9 +236,9 @@ def actors_are_a_tree_and_flat_in_json():
     d, w = Daemon(), Web(lambda hit: (time.sleep(1), (200, [], b""))[1])
     job = muster(d, "fetch", "--detach", "-c", "5", *[f"{w.url}/{i}" for i in range(5)]).out.strip()
     lines = muster(d, "actors").out.splitlines()
-    at = next(i for i, x in enumerate(lines) if x.startswith("job "))
-    assert lines[0].split()[0] == "name" and lines[at + 1].startswith("  job "), lines
-    assert any(re.match("    fetch x[45]", x) for x in lines), lines
+    at = next(i for i, x in enumerate(lines) if x.startswith(f"  job {job} "))
+    assert lines[0].split()[0] == "name" and lines[at + 1].startswith("    job "), lines
+    assert any(re.match("      fetch x[45]", x) for x in lines), lines
     flat = json.loads(muster(d, "actors", "--json").out)
     assert len([a for a in flat if a["name"] == "fetch" and a["task"]]) == 5
     muster(d, "cancel", job)
