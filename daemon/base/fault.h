@@ -31,7 +31,7 @@
 	X(mid_body_file, "edge/bodyfile: some bytes appended, not finished")                       \
 	X(mid_recovery, "edge/store_sqlite: opened, leftovers not yet swept")                      \
 	X(mid_migration, "edge/store_sqlite_schema: steps applied, not committed")                 \
-	X(mid_checkpoint, "edge/store_sqlite: before the log is moved into the database")          \
+	X(mid_checkpoint, "edge/store_sqlite: the log is in the database and not emptied yet")     \
 	X(mid_prune, "edge/store_sqlite: rows deleted and committed, body files not")              \
 	X(after_grant_before_send, "actor/leaf_fetch: slot granted, request not sent")             \
 	X(after_response_before_commit,                                                            \

@@ -109,9 +109,12 @@ static enum err checkpoint(struct sq_store *s, int mode)
 	int rc, n_log = 0, n_moved = 0;
 	enum err e = ERR_OK;
 
-	FAULT(s->base.fault, mid_checkpoint);
 	sqlite3_busy_timeout(s->writer.db, TIDY_BUSY_MS);
-	rc = sqlite3_wal_checkpoint_v2(s->writer.db, NULL, mode, &n_log, &n_moved);
+	rc = sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &n_log,
+				       &n_moved);
+	FAULT(s->base.fault, mid_checkpoint);
+	if (rc == SQLITE_OK && mode != SQLITE_CHECKPOINT_PASSIVE)
+		rc = sqlite3_wal_checkpoint_v2(s->writer.db, NULL, mode, &n_log, &n_moved);
 	sqlite3_busy_timeout(s->writer.db, BUSY_MS);
 	if (rc != SQLITE_OK)
 		e = sq_failed(&s->writer, rc);
@@ -370,7 +373,9 @@ static void sqlite_close(struct store *base)
 	struct sq_store *s = (struct sq_store *)base;
 
 	conn_close(&s->reader);
-	conn_close(&s->writer); /* the last connection moves the log into the database */
+	if (s->writer.db != NULL && store_failed(base) == ERR_OK)
+		(void)checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
+	conn_close(&s->writer);
 	bodydir_close(base->bodies);
 	diskspace_fini(&s->disk);
 	free(s->dead_body);

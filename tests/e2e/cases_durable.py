@@ -1,11 +1,13 @@
 """Nothing acknowledged is ever lost: kill -9, restart, exactly one result each."""
 import collections
+import contextlib
 import json
 import os
 import random
+import sqlite3
 import time
 
-from harness import Daemon, Nginx, Web, case, muster, muster_start, wait_until
+from harness import Daemon, Nginx, Rpc, Web, case, muster, muster_start, sqlite, wait_until
 
 
 def check_exactly_once(lines, urls):
@@ -133,3 +135,70 @@ def a_restart_with_a_deadline_keeps_the_deadline():
     d.restart()
     assert muster(d, "wait", job).status == 5
     assert 2.5 < time.monotonic() - began < 8
+
+
+def killed_at(d, point, until):
+    """Starts the daemon to be killed at the point, does what leads there; False: no such points in this build."""
+    d.env["MUSTERD_FAULT"] = point
+    d.start(wait=False)
+    status = until(d)
+    del d.env["MUSTERD_FAULT"]
+    if status != -9:
+        print(f"left out: this build has no fault points ({point}: {status})")
+    return status == -9
+
+
+def check_all_there(d, jobs):
+    with d.rpc() as rpc:
+        for job in jobs:
+            assert rpc.call("job.get", {"job": job})["state"] == "succeeded", job
+            lines = rpc.call("job.results", {"job": job, "after": 0})["results"]
+            assert [x["value"] for x in lines] == [0, 1, 2], lines
+    assert sqlite(d, "PRAGMA integrity_check") == [["ok"]]
+
+
+def run_emits(d):
+    with Rpc(d.socket_path) as rpc:
+        job = rpc.call("job.submit", {"spec": {"run": {"gather": [{"emit": i} for i in range(3)]},
+                                               "results": {"ordered": True}}})["job"]
+        wait_until("the job to end", lambda: rpc.call("job.get", {"job": job})["state"] == "succeeded")
+    return job
+
+
+@case
+def killed_while_the_log_moves_into_the_database_it_has_all():
+    d, jobs = Daemon(start=False), []
+
+    def stopped(d):
+        wait_until("musterd to answer a ping", d._ready, 15)
+        jobs.append(run_emits(d))
+        return d.process.terminate()
+    for n in range(20):
+        if not killed_at(d, "mid_checkpoint", stopped):
+            return
+        d.start()
+        check_all_there(d, jobs[-3:] if n < 19 else jobs)
+        d.kill9()
+
+
+@case
+def killed_in_the_middle_of_a_migration_it_has_all():
+    d = Daemon()
+    jobs = [run_emits(d) for _ in range(3)]
+    assert d.stop() == 0
+    now = sqlite(d, "PRAGMA user_version")
+    # Views alone make a step of their own: without them this is the database of an older version.
+    older = "".join(f"DROP {kind} {name};" for kind, name in sqlite(
+        d, "SELECT type, name FROM sqlite_master WHERE type = 'view' OR (type = 'table' AND "
+           "name IN ('named', 'validator'))"))
+    for n in range(20):
+        with contextlib.closing(sqlite3.connect(f"{d.state}/store.db", isolation_level=None)) as db:
+            db.executescript(older + "PRAGMA user_version = 1;")
+        if not killed_at(d, "mid_migration", lambda d: d.process.popen.wait(15)):
+            return
+        assert sqlite(d, "PRAGMA user_version") == [["1"]]
+        d.start()
+        check_all_there(d, jobs)
+        assert sqlite(d, "PRAGMA user_version") == now
+        assert sqlite(d, "SELECT count(*) FROM jobs") == [["3"]]
+        assert d.stop() == 0
