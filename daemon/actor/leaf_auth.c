@@ -6,6 +6,7 @@
  * more request of the same attempt, which takes a token of its own; later requests answer it ahead.
  */
 #include "actor/leaf_fetch_state.h"
+#include "actor/store.h"
 #include "model/credentials.h"
 #include "model/validators.h"
 #include "proto/result.h"
@@ -170,6 +171,55 @@ static void add_conditions(struct fetch *f, struct own_fields *o)
 	bytes_add_slice(own_field(o, "If-Modified-Since"), v.last_modified);
 }
 
+bool fetch_wants_validator(const struct fetch *f)
+{
+	const struct job *j = fetch_job(f);
+	struct validator v;
+	return asks_cache(f) && j->peers->durable != 0 && url_text(&f->at).n <= STORE_URL_MAX &&
+	       !validators_get(hosts_validators(j->peers->hosts), j->uid, url_text(&f->at), &v);
+}
+
+int fetch_read_validator(act_self *self, struct fetch *f)
+{
+	const struct job *j = fetch_job(f);
+	struct store_query q = {.kind = STORE_Q_VALIDATOR, .uid = j->uid, .text = url_text(&f->at)};
+	struct store_reading *r = store_reading_new(&q);
+	if (r == NULL)
+		return ACT_ENOMEM;
+	return act_ask_buf(self, j->peers->durable, STORE_READ, r, sizeof(*r), store_reading_drop,
+			   &f->m);
+}
+
+void fetch_take_validator(act_self *self, struct fetch *f)
+{
+	const struct store_reading *r = act_data(f->m);
+	if (r->result == ERR_OK && r->rows.n > 0) {
+		const struct store_validator *s = &r->rows.row[0].validator;
+		struct validator v = {s->etag, s->last_modified};
+		validators_put(hosts_validators(fetch_job(f)->peers->hosts), s->uid, s->url, &v);
+	}
+	act_drop(self, f->m);
+	f->m = NULL;
+}
+
+/* With the commit of the line; what a volatile job learns lives as long as the daemon. */
+static void store_validator(struct fetch *f, const struct validator *v)
+{
+	const struct job *j = fetch_job(f);
+	struct results *r = f->leaf.task->env->results;
+	if (j->is_volatile || url_text(&f->at).n > STORE_URL_MAX || v->etag.n > VALIDATOR_BYTES ||
+	    v->last_modified.n > VALIDATOR_BYTES)
+		return;
+	struct store_op *op = results_op(r, STORE_VALIDATOR_PUT);
+	if (op != NULL)
+		op->validator =
+			(struct store_validator){.uid = j->uid,
+						 .url = results_text(r, url_text(&f->at)),
+						 .etag = results_text(r, v->etag),
+						 .last_modified = results_text(r, v->last_modified),
+						 .wall_at_ns = clock_wall_ns(j->peers->clock)};
+}
+
 static void keep_validators(struct fetch *f)
 {
 	const struct job *j = fetch_job(f);
@@ -182,7 +232,15 @@ static void keep_validators(struct fetch *f)
 			v.etag = d->headers[i].value;
 		else if (slice_eq_nocase(d->headers[i].name, SLICE_LIT("Last-Modified")))
 			v.last_modified = d->headers[i].value;
-	validators_put(hosts_validators(j->peers->hosts), j->uid, url_text(&f->at), &v);
+	struct validators *all = hosts_validators(j->peers->hosts);
+	struct validator was;
+	bool is_known = validators_get(all, j->uid, url_text(&f->at), &was);
+	if (v.etag.n + v.last_modified.n == 0 && !is_known)
+		return;
+	if (!is_known || !slice_eq(v.etag, was.etag) ||
+	    !slice_eq(v.last_modified, was.last_modified))
+		store_validator(f, &v);
+	validators_put(all, j->uid, url_text(&f->at), &v);
 }
 
 /* The server may say which nonce comes next. */

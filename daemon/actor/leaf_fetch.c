@@ -237,6 +237,11 @@ static int attempt_step(act_self *self, void *frame)
 			if (!fetch_source_is_open(f))
 				return ACT_OK;
 		}
+		if (fetch_wants_validator(f)) {
+			CO_AWAIT(&f->co1, f->rc, fetch_read_validator(self, f));
+			if (f->rc == ACT_OK)
+				fetch_take_validator(self, f);
+		}
 		f->co2 = (act_co){0};
 		CO_CALL(&f->co1, f->rc, acquire_step, f);
 		if (f->ticket == NULL)

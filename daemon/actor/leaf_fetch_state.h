@@ -127,6 +127,11 @@ bool fetch_socket_allowed(struct fetch *f);
 
 /* leaf_auth.c */
 void fetch_own_fields(struct fetch *f, struct own_fields *o);
+/* Whether the store may know a validator that memory does not. Then read is an await, and take is
+ * what follows it. */
+bool fetch_wants_validator(const struct fetch *f);
+int fetch_read_validator(act_self *self, struct fetch *f);
+void fetch_take_validator(act_self *self, struct fetch *f);
 void own_fields_fini(struct own_fields *o);
 struct bytes *own_field(struct own_fields *o, const char *name);
 /* Whether the answer is a challenge that one more request may meet. */

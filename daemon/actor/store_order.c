@@ -8,6 +8,7 @@
 
 #define PRUNE_ROWS   256
 #define OPID_KEEP_NS (600 * NS_PER_S)
+#define VALIDATOR_NS (90 * 24 * 3600 * NS_PER_S)
 
 /* ---- what travels ---- */
 
@@ -90,6 +91,7 @@ struct order *order_new_prune(const struct store_actor_opts *opts)
 	}
 	op->prune = (struct store_prune_op){.wall_now_ns = now,
 					    .wall_opid_before_ns = now - OPID_KEEP_NS,
+					    .wall_validator_before_ns = now - VALIDATOR_NS,
 					    .default_keep_ns = opts->default_keep_ns,
 					    .max_bytes = opts->max_bytes - opts->max_bytes / 8,
 					    .full_bytes = opts->max_bytes,

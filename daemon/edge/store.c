@@ -190,6 +190,9 @@ static size_t op_texts(const struct store_op *op, struct op_text *t)
 		t[2] = (struct op_text){op->named.holder, STORE_NAME_MAX};
 		t[3] = (struct op_text){op->named.was, STORE_NAME_MAX};
 		return pair(t, op->named.name, op->named.data) + 2;
+	case STORE_VALIDATOR_PUT:
+		t[2] = (struct op_text){op->validator.url, STORE_URL_MAX};
+		return pair(t, op->validator.etag, op->validator.last_modified) + 1;
 	case STORE_OPID_PUT:
 		return pair(t, op->opid.op_id, op->opid.answer);
 	case STORE_KEY_DROP:

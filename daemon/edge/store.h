@@ -30,7 +30,8 @@ struct store;
 #define STORE_BATCH_OPS	  65536
 #define STORE_BATCH_BYTES (16u << 20)
 #define STORE_TEXT_MAX	  (8u << 20) /* one text: lines of a chunk, a spec */
-#define STORE_NAME_MAX	  1024	     /* a path, key, hold or counter name */
+#define STORE_URL_MAX	  16384
+#define STORE_NAME_MAX	  1024 /* a path, key, hold or counter name */
 
 /* ---- records: the same structs go in by ops and come out as rows -------------------------- */
 
@@ -151,6 +152,14 @@ struct store_named {
 	struct slice data;   /* opaque here */
 };
 
+/* What a server called the present state of a resource. Both texts empty: nothing. */
+struct store_validator {
+	uint32_t uid;
+	struct slice url; /* at most STORE_URL_MAX */
+	struct slice etag, last_modified;
+	int64_t wall_at_ns;
+};
+
 struct store_opid {
 	uint32_t uid;
 	struct slice op_id;
@@ -219,6 +228,8 @@ enum store_op_kind {
 	STORE_NAMED_PUT,
 	STORE_NAMED_HOLD,
 	STORE_NAMED_DROP,
+	/* .validator: puts or replaces by (uid, url); without texts what is there goes. */
+	STORE_VALIDATOR_PUT,
 	/* .opid. Refused: EXISTS if (uid, op_id) is there: .ret_answer is what was answered then.
 	 */
 	STORE_OPID_PUT,
@@ -271,12 +282,13 @@ struct store_ack_op {
 
 /*
  * Forgets, in this order and at most max_rows rows at a time: what is left of forgotten jobs; op
- * ids before wall_opid_before_ns; ended jobs whose keep time is over; acknowledged chunks that no
+ * ids before wall_opid_before_ns; validators before wall_validator_before_ns, and the oldest beyond
+ * STORE_VALIDATORS; ended jobs whose keep time is over; acknowledged chunks that no
  * recovery needs (ended, or behind every cursor), of attached jobs always, of others, oldest first,
  * while more than max_bytes are kept.
  */
 struct store_prune_op {
-	int64_t wall_now_ns, wall_opid_before_ns;
+	int64_t wall_now_ns, wall_opid_before_ns, wall_validator_before_ns;
 	int64_t default_keep_ns; /* 0 = for ever */
 	uint64_t max_bytes;	 /* 0 = no limit */
 	uint64_t full_bytes;	 /* from now on new work is refused above it; 0 = as before */
@@ -302,11 +314,14 @@ struct store_op {
 		struct store_body body;
 		struct store_hold hold;
 		struct store_named named;
+		struct store_validator validator;
 		struct store_opid opid;
 		struct store_counter counter;
 		struct store_prune_op prune;
 	};
 };
+
+#define STORE_VALIDATORS 10000
 
 /* Memory that goes with a batch or with rows: freed in one go. Internal. */
 struct store_block;
@@ -355,13 +370,14 @@ enum store_query_kind {
 	STORE_Q_DONE,	  /* the same without lines */
 	STORE_Q_CURSORS,  /* job, after_path, has_after -> .cursor by path */
 	STORE_Q_KEYS,	  /* text: name to start after (has_after) -> .key by name */
-	STORE_Q_HOLDS,	/* text, after_path: name and session to start after (has_after) -> .hold */
-	STORE_Q_NAMED,	/* text, after_n: name and n to start after (has_after) -> .named */
-	STORE_Q_OPID,	/* uid, text -> .opid */
-	STORE_Q_BODY,	/* job, after (the seq itself) -> .body of that result */
-	STORE_Q_BODIES, /* job, after (body id) -> .body by growing id */
-	STORE_Q_COUNTER, /* text -> .counter; 0 if it was never raised */
-	STORE_Q_USAGE,	 /* -> .usage */
+	STORE_Q_HOLDS, /* text, after_path: name and session to start after (has_after) -> .hold */
+	STORE_Q_NAMED, /* text, after_n: name and n to start after (has_after) -> .named */
+	STORE_Q_VALIDATOR, /* uid, text: the URL -> .validator */
+	STORE_Q_OPID,	   /* uid, text -> .opid */
+	STORE_Q_BODY,	   /* job, after (the seq itself) -> .body of that result */
+	STORE_Q_BODIES,	   /* job, after (body id) -> .body by growing id */
+	STORE_Q_COUNTER,   /* text -> .counter; 0 if it was never raised */
+	STORE_Q_USAGE,	   /* -> .usage */
 	STORE_QUERY_KINDS
 };
 
@@ -392,6 +408,7 @@ struct store_row {
 		struct store_body body;
 		struct store_hold hold;
 		struct store_named named;
+		struct store_validator validator;
 		struct store_opid opid;
 		struct store_counter counter;
 		struct store_usage usage;

@@ -85,6 +85,13 @@ int mem_cmp_named(const void *item, const void *named)
 	return c != 0 ? c : cmp_u64(a->n, b->n);
 }
 
+int mem_cmp_validator(const void *item, const void *validator)
+{
+	const struct store_validator *a = item, *b = validator;
+
+	return a->uid != b->uid ? cmp_u64(a->uid, b->uid) : mem_cmp_slice(a->url, b->url);
+}
+
 int mem_cmp_opid(const void *item, const void *opid)
 {
 	const struct store_opid *a = item, *b = opid;
@@ -195,6 +202,7 @@ static void memory_close(struct store *base)
 	mem_list_free(&s->key);
 	mem_list_free(&s->hold);
 	mem_list_free(&s->named);
+	mem_list_free(&s->validator);
 	mem_list_free(&s->opid);
 	mem_list_free(&s->counter);
 	if (s->owns_bodies)

@@ -20,7 +20,7 @@ struct mem_job {
 
 struct mem_store {
 	struct store base;
-	struct ordered job, key, hold, named, opid, counter;
+	struct ordered job, key, hold, named, validator, opid, counter;
 	bool owns_bodies;
 	uint64_t used_bytes;
 	bool must_prune; /* something was forgotten or acknowledged */
@@ -36,6 +36,7 @@ int mem_cmp_body(const void *item, const void *id);
 int mem_cmp_key(const void *item, const void *name);
 int mem_cmp_hold(const void *item, const void *hold);
 int mem_cmp_named(const void *item, const void *named);
+int mem_cmp_validator(const void *item, const void *validator);
 int mem_cmp_opid(const void *item, const void *opid);
 int mem_cmp_counter(const void *item, const void *name);
 /* NULL: not there, or forgotten. */
@@ -55,6 +56,10 @@ enum err mem_batch(struct mem_store *s, struct store_batch *b);
 enum err mem_named_put(struct mem_store *s, struct store_op *op);
 enum err mem_named_hold(struct mem_store *s, struct store_op *op);
 enum err mem_named_drop(struct mem_store *s, struct store_op *op);
+/* store_memory_validator.c */
+enum err mem_validator_put(struct mem_store *s, struct store_op *op);
+/* The one told longest ago, if it was before that or they are too many; false: none. */
+bool mem_validator_forget(struct mem_store *s, int64_t wall_before_ns);
 /* store_memory_prune.c */
 enum err mem_prune(struct mem_store *s, struct store_prune_op *op);
 /* store_memory_read.c */

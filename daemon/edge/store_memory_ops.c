@@ -443,6 +443,7 @@ static enum err (*const do_op[STORE_OP_KINDS])(struct mem_store *, struct store_
 	[STORE_NAMED_PUT] = mem_named_put,
 	[STORE_NAMED_HOLD] = mem_named_hold,
 	[STORE_NAMED_DROP] = mem_named_drop,
+	[STORE_VALIDATOR_PUT] = mem_validator_put,
 	[STORE_OPID_PUT] = do_opid_put,
 	[STORE_COUNTER_PUT] = do_counter_put,
 	[STORE_PRUNE] = do_prune,

@@ -157,6 +157,8 @@ enum err mem_prune(struct mem_store *s, struct store_prune_op *op)
 	s->must_prune = false;
 	prune_forgotten(&p);
 	prune_opids(&p);
+	while (p.left > 0 && mem_validator_forget(s, op->wall_validator_before_ns))
+		count(&p);
 	prune_kept(&p);
 	prune_acked(&p, true);
 	prune_acked(&p, false);

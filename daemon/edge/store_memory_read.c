@@ -105,6 +105,11 @@ static enum err add_named(const struct read *r, const struct store_named *n)
 	ADD_ROW(r, named, *n, 3, name, holder, data);
 }
 
+static enum err add_validator(const struct read *r, const struct store_validator *v)
+{
+	ADD_ROW(r, validator, *v, 3, url, etag, last_modified);
+}
+
 static enum err add_opid(const struct read *r, const struct store_opid *o)
 {
 	ADD_ROW(r, opid, *o, 2, op_id, answer);
@@ -271,6 +276,14 @@ static enum err read_named(const struct read *r)
 	return e;
 }
 
+static enum err read_validator(const struct read *r)
+{
+	const struct store_validator key = {.uid = r->q->uid, .url = r->q->text};
+	const struct store_validator *v = ordered_get(&r->s->validator, mem_cmp_validator, &key);
+
+	return v == NULL ? ERR_NOT_FOUND : add_validator(r, v);
+}
+
 static enum err read_opid(const struct read *r)
 {
 	const struct store_opid key = {.uid = r->q->uid, .op_id = r->q->text};
@@ -318,15 +331,25 @@ static enum err read_usage(const struct read *r)
 }
 
 static enum err (*const read_query[STORE_QUERY_KINDS])(const struct read *) = {
-	[STORE_Q_JOB] = read_job,	  [STORE_Q_JOB_IDEM] = read_job_idem,
-	[STORE_Q_JOBS] = read_jobs,	  [STORE_Q_OPEN] = read_jobs,
-	[STORE_Q_QUEUED] = read_queued,	  [STORE_Q_FACTS] = read_facts,
-	[STORE_Q_FEED] = read_feed,	  [STORE_Q_CHUNKS] = read_chunks,
-	[STORE_Q_DONE] = read_chunks,	  [STORE_Q_CURSORS] = read_cursors,
-	[STORE_Q_KEYS] = read_keys,	  [STORE_Q_HOLDS] = read_holds,
-	[STORE_Q_NAMED] = read_named,	  [STORE_Q_OPID] = read_opid,
-	[STORE_Q_BODY] = read_bodies,	  [STORE_Q_BODIES] = read_bodies,
-	[STORE_Q_COUNTER] = read_counter, [STORE_Q_USAGE] = read_usage,
+	[STORE_Q_JOB] = read_job,
+	[STORE_Q_JOB_IDEM] = read_job_idem,
+	[STORE_Q_JOBS] = read_jobs,
+	[STORE_Q_OPEN] = read_jobs,
+	[STORE_Q_QUEUED] = read_queued,
+	[STORE_Q_FACTS] = read_facts,
+	[STORE_Q_FEED] = read_feed,
+	[STORE_Q_CHUNKS] = read_chunks,
+	[STORE_Q_DONE] = read_chunks,
+	[STORE_Q_CURSORS] = read_cursors,
+	[STORE_Q_KEYS] = read_keys,
+	[STORE_Q_HOLDS] = read_holds,
+	[STORE_Q_NAMED] = read_named,
+	[STORE_Q_OPID] = read_opid,
+	[STORE_Q_BODY] = read_bodies,
+	[STORE_Q_BODIES] = read_bodies,
+	[STORE_Q_VALIDATOR] = read_validator,
+	[STORE_Q_COUNTER] = read_counter,
+	[STORE_Q_USAGE] = read_usage,
 };
 
 enum err mem_read(struct store *base, const struct store_query *q, struct store_rows *rows)

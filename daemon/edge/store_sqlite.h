@@ -84,6 +84,9 @@ enum err sq_named_hold(struct sq_store *s, struct store_op *op);
 enum err sq_named_drop(struct sq_store *s, struct store_op *op);
 void sq_named_bind(struct sq *q, const struct store_query *o);
 enum err sq_named_row(struct sq *q, const struct store_query *query, struct store_rows *rows);
+/* store_sqlite_validator.c */
+enum err sq_validator_put(struct sq_store *s, struct store_op *op);
+enum err sq_validator_row(struct sq *q, const struct store_query *query, struct store_rows *rows);
 /* store_sqlite_prune.c */
 enum err sq_prune(struct sq_store *s, struct store_prune_op *op);
 /* store_sqlite_read.c */

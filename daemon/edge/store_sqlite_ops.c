@@ -542,6 +542,7 @@ static enum err (*const do_op[STORE_OP_KINDS])(struct sq_store *, struct store_o
 	[STORE_NAMED_PUT] = sq_named_put,
 	[STORE_NAMED_HOLD] = sq_named_hold,
 	[STORE_NAMED_DROP] = sq_named_drop,
+	[STORE_VALIDATOR_PUT] = sq_validator_put,
 	[STORE_OPID_PUT] = do_opid_put,
 	[STORE_COUNTER_PUT] = do_counter_put,
 	[STORE_PRUNE] = do_prune,

@@ -119,6 +119,10 @@ static enum err prune_old(struct prune *p)
 
 	if (op->wall_opid_before_ns > 0)
 		e = drop(p, SQ_PRUNE_OPIDS, (uint64_t)op->wall_opid_before_ns, true);
+	if (e == ERR_OK && p->left > 0 && op->wall_validator_before_ns > 0)
+		e = drop(p, SQ_PRUNE_VALIDATORS_OLD, (uint64_t)op->wall_validator_before_ns, true);
+	if (e == ERR_OK && p->left > 0)
+		e = drop(p, SQ_PRUNE_VALIDATORS, STORE_VALIDATORS, true);
 	if (e == ERR_OK && p->left > 0)
 		e = drop(p, SQ_PRUNE_KEPT_OWN, (uint64_t)op->wall_now_ns, true);
 	if (e == ERR_OK && p->left > 0 && op->default_keep_ns > 0 &&

@@ -389,6 +389,7 @@ static const struct plan plans[STORE_QUERY_KINDS] = {
 	[STORE_Q_KEYS] = {SQ_Q_KEYS, bind_keys, key_row, false},
 	[STORE_Q_HOLDS] = {SQ_Q_HOLDS, bind_holds, hold_row, false},
 	[STORE_Q_NAMED] = {SQ_Q_NAMED, sq_named_bind, sq_named_row, false},
+	[STORE_Q_VALIDATOR] = {SQ_Q_VALIDATOR, bind_uid_text, sq_validator_row, true},
 	[STORE_Q_OPID] = {SQ_Q_OPID, bind_uid_text, opid_row, true},
 	[STORE_Q_BODY] = {SQ_Q_BODY, bind_job_after, body_row, true},
 	[STORE_Q_BODIES] = {SQ_Q_BODIES, bind_job_after, body_row, false},

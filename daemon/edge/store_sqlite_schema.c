@@ -91,7 +91,14 @@ static const char step_named[] =
 	" data TEXT NOT NULL);"
 	"CREATE UNIQUE INDEX named_n ON named(name, n);";
 
-static const char *const steps[] = {step_1, step_2, step_named};
+/* The newest has the greatest id. */
+static const char step_validator[] =
+	"CREATE TABLE validator(id INTEGER PRIMARY KEY, uid INTEGER NOT NULL, url TEXT NOT NULL,"
+	" etag TEXT NOT NULL, modified TEXT NOT NULL, at INTEGER NOT NULL);"
+	"CREATE UNIQUE INDEX validator_url ON validator(uid, url);"
+	"CREATE INDEX validator_at ON validator(at);";
+
+static const char *const steps[] = {step_1, step_2, step_named, step_validator};
 
 #define N_STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 

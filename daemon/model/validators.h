@@ -2,8 +2,8 @@
  * validators -- what servers called the present state of a resource (RFC 9110 8.8), by user and
  * URL, so that the next request can ask whether it has changed.
  *
- * At most VALIDATORS_MAX of them, the one told longest ago goes first. Kept in memory: after a
- * restart a first request is unconditional again.
+ * At most VALIDATORS_MAX of them, the one told longest ago goes first. What durable jobs learn is
+ * in the store as well: what is not here is looked for there before the request.
  * Threads: none of its own; one owner at a time.
  */
 #pragma once

@@ -202,3 +202,30 @@ def killed_in_the_middle_of_a_migration_it_has_all():
         assert sqlite(d, "PRAGMA user_version") == now
         assert sqlite(d, "SELECT count(*) FROM jobs") == [["3"]]
         assert d.stop() == 0
+
+
+@case
+def a_conditional_request_is_still_conditional_after_a_kill():
+    tags, asked = {"/a": '"v1"', "/b": None}, []
+
+    def answer(hit):
+        given = dict(hit["headers"])
+        asked.append((hit["path"], given.get("If-None-Match"), given.get("If-Modified-Since")))
+        if hit["path"] == "/b":
+            date = "Sun, 06 Nov 1994 08:49:37 GMT"
+            return (304, [], b"") if given.get("If-Modified-Since") == date else (200, [("Last-Modified", date)], b"b")
+        return (304, [], b"") if given.get("If-None-Match") == tags["/a"] else (200, [("ETag", tags["/a"])], b"a")
+    d, w = Daemon(), Web(answer)
+
+    def fetch(path):
+        return muster(d, "fetch", "--cache", "--expect", "200-299,304", w.url + path).lines[0]["status"]
+    assert [fetch("/a"), fetch("/b")] == [200, 200]
+    d.restart()  # by kill -9
+    assert [fetch("/a"), fetch("/b")] == [304, 304], asked
+    tags["/a"] = '"v2"'
+    assert fetch("/a") == 200
+    assert d.stop() == 0
+    d.start()
+    assert [fetch("/a"), fetch("/b")] == [304, 304], asked
+    assert asked[-2][1] == '"v2"', asked
+    assert sqlite(d, "SELECT count(*) FROM validator") == [["2"]]

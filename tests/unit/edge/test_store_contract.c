@@ -5,6 +5,7 @@
 #include "edge/store.h"
 #include "tests/kit/store_fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -480,6 +481,77 @@ START_TEST(above_its_size_it_takes_no_new_job_but_finishes_the_old)
 }
 END_TEST
 
+static void put_validator(uint32_t uid, const char *url, const char *etag, int64_t wall_at_ns)
+{
+	struct store_batch *b = batch();
+
+	store_batch_add(b, STORE_VALIDATOR_PUT)->validator =
+		(struct store_validator){.uid = uid,
+					 .url = slice_of(url),
+					 .etag = slice_of(etag),
+					 .last_modified = SLICE_LIT(""),
+					 .wall_at_ns = wall_at_ns};
+	ck_assert_int_eq(store_kit_apply(store, b), ERR_OK);
+}
+
+/* etag NULL: none is known. */
+static void knows_validator(uint32_t uid, const char *url, const char *etag)
+{
+	struct store_query q = {.kind = STORE_Q_VALIDATOR, .uid = uid, .text = slice_of(url)};
+	struct store_rows rows = {.n = 0};
+
+	ck_assert_int_eq(store_read(store, &q, &rows), etag != NULL ? ERR_OK : ERR_NOT_FOUND);
+	ck_assert_uint_eq(rows.n, etag != NULL);
+	if (etag != NULL)
+		ck_assert(slice_is(rows.row[0].validator.etag, etag));
+	store_rows_fini(&rows);
+}
+
+START_TEST(a_validator_is_its_users_and_goes_with_age)
+{
+	store = open_kind(_i, 0);
+	put_validator(1, "http://a/", "\"1\"", 100);
+	put_validator(1, "http://b/", "\"2\"", 200);
+	put_validator(2, "http://a/", "\"3\"", 300);
+	knows_validator(1, "http://a/", "\"1\"");
+	knows_validator(2, "http://a/", "\"3\"");
+	knows_validator(2, "http://b/", NULL);
+	put_validator(1, "http://b/", "\"4\"", 400);
+	knows_validator(1, "http://b/", "\"4\"");
+	put_validator(2, "http://a/", "", 500);
+	knows_validator(2, "http://a/", NULL);
+	prune((struct store_prune_op){.wall_validator_before_ns = 300, .max_rows = 9});
+	knows_validator(1, "http://a/", NULL);
+	knows_validator(1, "http://b/", "\"4\"");
+}
+END_TEST
+
+START_TEST(only_so_many_validators_are_kept_the_newest)
+{
+	char url[32];
+
+	store = open_kind(_i, 0);
+	for (int i = 0; i < STORE_VALIDATORS + 3;) {
+		struct store_batch *b = batch();
+		for (int k = 0; k < 1000 && i < STORE_VALIDATORS + 3; k++, i++) {
+			struct slice copy;
+			snprintf(url, sizeof(url), "http://a/%d", i);
+			ck_assert_int_eq(store_batch_copy(b, slice_of(url), &copy), ERR_OK);
+			store_batch_add(b, STORE_VALIDATOR_PUT)->validator =
+				(struct store_validator){.uid = 1,
+							 .url = copy,
+							 .etag = SLICE_LIT("\"e\""),
+							 .last_modified = SLICE_LIT(""),
+							 .wall_at_ns = i + 1};
+		}
+		ck_assert_int_eq(store_kit_apply(store, b), ERR_OK);
+	}
+	prune((struct store_prune_op){.max_rows = 100});
+	knows_validator(1, "http://a/2", NULL);
+	knows_validator(1, "http://a/3", "\"e\"");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("store_contract");
@@ -504,6 +576,8 @@ int main(void)
 		an_attached_job_keeps_no_acknowledged_result,
 		ended_jobs_are_forgotten_after_their_time,
 		above_its_size_it_takes_no_new_job_but_finishes_the_old,
+		a_validator_is_its_users_and_goes_with_age,
+		only_so_many_validators_are_kept_the_newest,
 	};
 
 	tcase_add_checked_fixture(t, set_up, tear_down);

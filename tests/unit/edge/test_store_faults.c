@@ -342,8 +342,9 @@ START_TEST(an_older_version_is_migrated_and_a_newer_one_refused)
 	ck_assert_int_eq(put_job(s, 1), ERR_OK);
 	store_close(s);
 	store_kit_sql_row(dir, "PRAGMA user_version", version, sizeof(version));
-	store_kit_sql(dir, "DROP VIEW jobs; DROP VIEW results; DROP TABLE named;"
-			   " PRAGMA user_version = 1;");
+	store_kit_sql(dir,
+		      "DROP VIEW jobs; DROP VIEW results; DROP TABLE named; DROP TABLE validator;"
+		      " PRAGMA user_version = 1;");
 	s = open_on(NULL);
 	ck_assert(has_job(s, 1));
 	store_close(s);
