@@ -14,7 +14,7 @@ void act_stats_read(const act_shard *sh, act_stats *ret)
 
 uint64_t act_stats_cells(const act_shard *sh)
 {
-	return rt_slab_in_use(&sh->cells);
+	return rt_slab_in_use(&sh->cells) - (sh->answer != NULL);
 }
 
 static const char *state_name(const struct actor *a)

@@ -427,9 +427,13 @@ enum wire {
 /* Copies m out; its payload moves, the cell stays the caller's. False: no room now. */
 bool rt_mesh_send(act_shard *sh, enum wire kind, act_id to, const act_msg *m);
 /* The same, must be delivered: kept aside when there is no room, in `cell`, which was reserved with
- * the obligation (m itself will do) and is the callee's from now on. NULL: nobody could reserve
- * one; it is taken past the limit of cells then. */
+ * the obligation (m itself will do) and is the callee's from now on. */
 void rt_mesh_must_send(act_shard *sh, enum wire kind, act_id to, const act_msg *m, act_msg *cell);
+/* A cancel, kill or stop: never refused, never needs memory. A stop keeps its place behind the mail
+ * sent before, unless the way is full and there is no memory at all. */
+void rt_mesh_signal(act_shard *sh, enum wire kind, act_id to, int why);
+/* The cell for an answer to what is being taken from a lane; once for each. */
+act_msg *rt_mesh_answer_cell(act_shard *sh);
 /* Whether the id's shard exists. */
 bool rt_mesh_has(const act_shard *sh, act_id id);
 bool rt_mesh_take(act_shard *sh);
@@ -437,5 +441,13 @@ bool rt_mesh_is_empty(const act_shard *sh);
 void rt_mesh_flush(act_shard *sh);
 void rt_mesh_wait_way(act_shard *sh, struct task *t, uint8_t to);
 bool rt_mesh_abandon_way(act_shard *sh, struct task *t);
-void rt_mesh_attach(act_mesh *mesh, act_shard *sh);
+/* False: no memory. */
+bool rt_mesh_attach(act_mesh *mesh, act_shard *sh);
 void rt_mesh_detach(act_mesh *mesh, act_shard *sh);
+
+/* Signals for those whose way is full; raise: any thread, `to` being alive. */
+bool rt_farsig_init(act_shard *sh);
+void rt_farsig_fini(act_shard *sh);
+void rt_farsig_raise(act_shard *to, enum wire kind, act_id id, int why);
+void rt_farsig_take(act_shard *sh);
+bool rt_farsig_is_empty(const act_shard *sh);

@@ -369,6 +369,12 @@ struct act_shard {
 	bool is_permuted;
 	uint32_t turn_messages;
 	int64_t turn_ns, slow_turn_ns, default_wait_ns;
+	act_msg *answer; /* a cell for what must be told to another shard; with a mesh */
+	struct farsig {
+		uint64_t *word; /* by slot */
+		uint32_t *next; /* by slot: the stack of raised ones */
+		uint32_t top;
+	} far;
 	/* Written by other threads. */
 	_Alignas(64) struct inbox_node *inbox;
 	uint32_t is_sleeping, is_asked_to_stop;

@@ -213,7 +213,8 @@ static inline __attribute__((always_inline)) int send(act_shard *sh, act_id from
 						      uint32_t type, const void *p, size_t len)
 {
 	uint32_t slot = (uint32_t)(to >> 32) - sh->first;
-	if (__builtin_expect(slot >= sh->reach || !is_in_words(len) || sh->cells.n_free == 0, 0))
+	if (__builtin_expect(
+		    slot >= sh->reach || !is_in_words(len) || !rt_slab_is_ready(&sh->cells), 0))
 		return send_slow(sh, to, type, p, len, from);
 	struct actor *a = &sh->actors[slot];
 	uint32_t status = a->status;
@@ -367,7 +368,7 @@ int act_cast(act_self *self, act_id to, uint32_t type, const void *p, size_t len
 {
 	act_shard *sh = (act_shard *)self; /* one address */
 	act_msg *m;
-	if (__builtin_expect(is_in_words(len) && sh->cells.n_free > 0, 1)) {
+	if (__builtin_expect(is_in_words(len) && rt_slab_is_ready(&sh->cells), 1)) {
 		m = rt_slab_take_ready(&sh->cells);
 		head(m, self->id, type, len);
 		copy_words(m, p, len);

@@ -67,10 +67,27 @@ void act_mesh_free(act_mesh *mesh)
 	free(mesh);
 }
 
-void rt_mesh_attach(act_mesh *mesh, act_shard *sh)
+static bool has_answer_cell(act_shard *sh)
+{
+	if (__builtin_expect(sh->answer == NULL, 0))
+		sh->answer = rt_slab_take_past_limit(&sh->cells);
+	return sh->answer != NULL;
+}
+
+act_msg *rt_mesh_answer_cell(act_shard *sh)
+{
+	act_msg *cell = sh->answer;
+	sh->answer = NULL;
+	return cell;
+}
+
+bool rt_mesh_attach(act_mesh *mesh, act_shard *sh)
 {
 	CHECK(sh->no < mesh->n && mesh->shard[sh->no] == NULL);
+	if (!rt_farsig_init(sh))
+		return false;
 	__atomic_store_n(&mesh->shard[sh->no], sh, __ATOMIC_SEQ_CST);
+	return true;
 }
 
 static struct lane *lane_to(const act_shard *sh, uint8_t to)
@@ -95,6 +112,8 @@ void rt_mesh_detach(act_mesh *mesh, act_shard *sh)
 		}
 	}
 	__atomic_store_n(&mesh->shard[sh->no], NULL, __ATOMIC_SEQ_CST);
+	if (sh->answer != NULL)
+		rt_cell_free(sh, rt_mesh_answer_cell(sh));
 }
 
 bool rt_mesh_has(const act_shard *sh, act_id id)
@@ -165,16 +184,26 @@ void rt_mesh_must_send(act_shard *sh, enum wire kind, act_id to, const act_msg *
 	bool is_there = rt_mesh_has(sh, to);
 	if (!is_there)
 		drop_payload(m);
+	CHECK(cell != NULL);
 	if (!is_there || rt_mesh_send(sh, kind, to, m)) {
-		if (cell != NULL)
-			rt_cell_free(sh, cell);
+		rt_cell_free(sh, cell);
 		return;
 	}
-	if (cell == NULL)
-		cell = rt_slab_take_past_limit(&sh->cells);
-	CHECK(cell != NULL);
 	keep_aside(lane_to(sh, rt_id_shard(to)), kind, to, m, cell);
 	COUNT(sh, remote, 1);
+}
+
+void rt_mesh_signal(act_shard *sh, enum wire kind, act_id to, int why)
+{
+	act_shard *other = rt_mesh_has(sh, to) ? sh->mesh->shard[rt_id_shard(to)] : NULL;
+	act_msg m = {.from = act_whoami(&sh->self), .type = (uint32_t)why};
+	if (other == NULL || rt_mesh_send(sh, kind, to, &m))
+		return;
+	act_msg *cell = kind == WIRE_STOP ? rt_slab_take_past_limit(&sh->cells) : NULL;
+	if (cell != NULL)
+		rt_mesh_must_send(sh, kind, to, &m, cell);
+	else
+		rt_farsig_raise(other, kind, to, why);
 }
 
 /* ---- the producer's end of turn ---- */
@@ -283,7 +312,7 @@ static void take_ask(act_shard *sh, act_id to, const act_msg *m)
 	if (cell == NULL) {
 		COUNT(sh, dead, 1);
 		act_msg told = {.type = (uint32_t)ACT_ENOMEM, .token = m->token};
-		rt_mesh_must_send(sh, WIRE_REPLY_ERROR, m->token, &told, NULL);
+		rt_mesh_must_send(sh, WIRE_REPLY_ERROR, m->token, &told, rt_mesh_answer_cell(sh));
 		drop_payload(m);
 		return;
 	}
@@ -339,9 +368,12 @@ static void take_one(act_shard *sh, const act_msg *c)
 	}
 }
 
+/* Without a cell for an answer nothing is taken: it stays in its lane. */
 bool rt_mesh_take(act_shard *sh)
 {
 	bool any = false;
+	if (sh->mesh != NULL)
+		rt_farsig_take(sh);
 	for (unsigned from = 0; sh->mesh != NULL && from < sh->mesh->n; from++) {
 		struct lane *l = lane_from(sh, from);
 		uint32_t n = __atomic_load_n(&l->tail, __ATOMIC_ACQUIRE) - l->head;
@@ -349,7 +381,7 @@ bool rt_mesh_take(act_shard *sh)
 			continue;
 		any = true;
 		uint32_t head = l->head;
-		for (uint32_t i = 0; i < n && i < TAKE_AT_ONCE; i++)
+		for (uint32_t i = 0; i < n && i < TAKE_AT_ONCE && has_answer_cell(sh); i++)
 			take_one(sh, &l->cell[head++ % LANE_CELLS]);
 		__atomic_store_n(&l->head, head, __ATOMIC_SEQ_CST);
 		if (__atomic_exchange_n(&l->is_waited_for, 0, __ATOMIC_SEQ_CST) == 0)
@@ -363,6 +395,8 @@ bool rt_mesh_take(act_shard *sh)
 
 bool rt_mesh_is_empty(const act_shard *sh)
 {
+	if (sh->mesh != NULL && !rt_farsig_is_empty(sh))
+		return false;
 	for (unsigned from = 0; sh->mesh != NULL && from < sh->mesh->n; from++) {
 		const struct lane *l = lane_from(sh, from);
 		if (__atomic_load_n(&l->tail, __ATOMIC_SEQ_CST) != l->head)

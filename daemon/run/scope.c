@@ -228,7 +228,7 @@ static bool is_free(act_scope *s)
 #endif
 }
 
-/* The cell of a closed scope stays mapped as long as the shard lives; its serial tells. */
+/* The cell of a closed scope can be read as long as the shard lives; its serial tells. */
 void act_scope_cancel_ref(act_self *self, struct act_scope_ref r, int why, const char *reason)
 {
 	if (r.scope != NULL && !is_free(r.scope) && r.serial != 0 && r.scope->serial == r.serial)

@@ -77,14 +77,18 @@ act_shard *act_shard_new(const struct act_shard_opts *opts)
 	rt_slab_init(&sh->mores, (sizeof(struct more) + 63) & ~63UL, 0);
 	rt_slab_init(&sh->scopes, (sizeof(act_scope) + 15) & ~15UL, 0);
 	rt_slab_init(&sh->groups, (sizeof(act_group) + 63) & ~63UL, 0);
+	rt_slab_keep_addresses(&sh->scopes); /* a reference to a closed one looks at its serial */
+	rt_slab_keep_addresses(&sh->groups);
 	rt_slab_set_init(&sh->blocks);
 	list_init(&sh->free_proxies);
 	sh->now_ns = clock_mono_ns(sh->clock);
 	rt_wheel_init(&sh->wheel, sh->now_ns);
 	rt_scope_init(sh, &sh->root, NULL, NULL, false);
-	if (sh->mesh != NULL)
-		rt_mesh_attach(sh->mesh, sh);
-	return sh;
+	if (sh->mesh == NULL || rt_mesh_attach(sh->mesh, sh))
+		return sh;
+	sh->mesh = NULL;
+	act_shard_free(sh);
+	return NULL;
 }
 
 act_self *act_shard_root(act_shard *sh)
@@ -161,7 +165,6 @@ static bool is_asked_to_stop(const act_shard *sh)
 	return __atomic_load_n(&sh->is_asked_to_stop, __ATOMIC_SEQ_CST) != 0;
 }
 
-/* Cells of scopes and groups stay: references to closed ones look at them. */
 static void trim(act_shard *sh)
 {
 	if (sh->now_ns - sh->trimmed_ns < TRIM_EVERY_NS)
@@ -169,6 +172,8 @@ static void trim(act_shard *sh)
 	sh->trimmed_ns = sh->now_ns;
 	rt_slab_trim(&sh->cells);
 	rt_slab_trim(&sh->mores);
+	rt_slab_trim(&sh->scopes);
+	rt_slab_trim(&sh->groups);
 	rt_slab_set_trim(&sh->blocks);
 }
 
@@ -301,6 +306,7 @@ void act_shard_free(act_shard *sh)
 	rt_slab_fini(&sh->groups);
 	rt_slab_set_fini(&sh->blocks);
 	free(sh->free_slot);
+	rt_farsig_fini(sh);
 	munmap(sh->actors, headers_bytes(sh));
 	free(sh);
 }

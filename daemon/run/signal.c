@@ -58,14 +58,6 @@ void rt_sys_deliver(act_shard *sh, struct sysnode *n, struct actor *to, void *pt
 
 /* ---- cancel, kill, stop ---- */
 
-static void far_signal(act_shard *sh, enum wire kind, act_id id, int why)
-{
-	if (!rt_mesh_has(sh, id))
-		return;
-	act_msg m = {.from = act_whoami(&sh->self), .type = (uint32_t)why};
-	rt_mesh_must_send(sh, kind, id, &m, NULL);
-}
-
 void rt_cancel_actor(act_shard *sh, struct actor *a, int why)
 {
 	COUNT(sh, cancels, 1);
@@ -122,7 +114,7 @@ void act_cancel_local(act_shard *sh, act_id id, int why)
 	if (a != NULL)
 		rt_cancel_actor(sh, a, why);
 	else
-		far_signal(sh, WIRE_CANCEL, id, why);
+		rt_mesh_signal(sh, WIRE_CANCEL, id, why);
 }
 
 void act_cancel(act_self *self, act_id id, int why)
@@ -136,7 +128,7 @@ void act_kill(act_self *self, act_id id)
 	if (a != NULL)
 		rt_kill_actor(self->sh, a);
 	else
-		far_signal(self->sh, WIRE_KILL, id, 0);
+		rt_mesh_signal(self->sh, WIRE_KILL, id, 0);
 }
 
 void act_stop(act_self *self, act_id id)
@@ -147,7 +139,7 @@ void act_stop(act_self *self, act_id id)
 	if (a != NULL)
 		rt_stop_actor(self->sh, a);
 	else
-		far_signal(self->sh, WIRE_STOP, id, 0);
+		rt_mesh_signal(self->sh, WIRE_STOP, id, 0);
 }
 
 /* ---- promises ---- */
@@ -256,15 +248,22 @@ int act_monitor(act_self *self, act_id target, uint64_t ref)
 	return ACT_OK;
 }
 
+/* The promise goes, and its cell is that of the message saying so. */
+static void demonitor_far(act_shard *sh, struct sysnode *n)
+{
+	act_msg m = {.from = n->to, .token = n->ref};
+	act_id target = n->from;
+	if (rt_mesh_has(sh, target))
+		rt_mesh_must_send(sh, WIRE_DEMONITOR, target, &m, (act_msg *)(void *)n);
+	else
+		rt_cell_free(sh, n);
+}
+
 void act_demonitor(act_self *self, act_id target, uint64_t ref)
 {
 	act_shard *sh = self->sh;
 	if (self->a == NULL)
 		return;
-	if (rt_mesh_has(sh, target)) {
-		act_msg m = {.from = act_whoami(self), .token = ref};
-		rt_mesh_must_send(sh, WIRE_DEMONITOR, target, &m, NULL);
-	}
 	if (self->a->more == NULL)
 		return;
 	LIST_EACH_SAFE (l, &self->a->more->mine) {
@@ -273,7 +272,7 @@ void act_demonitor(act_self *self, act_id target, uint64_t ref)
 			continue;
 		list_remove(&n->in);
 		list_remove(&n->mine);
-		rt_cell_free(sh, n);
+		demonitor_far(sh, n);
 	}
 }
 
@@ -383,7 +382,7 @@ void rt_sys_monitor_from_far(act_shard *sh, act_id target, act_id watcher, uint6
 		return;
 	int rc = a == NULL ? ACT_EDEAD : ACT_ENOMEM;
 	act_msg m = {.from = target, .type = (uint32_t)rc, .token = ref};
-	rt_mesh_must_send(sh, WIRE_DOWN, watcher, &m, NULL);
+	rt_mesh_must_send(sh, WIRE_DOWN, watcher, &m, rt_mesh_answer_cell(sh));
 }
 
 void rt_sys_demonitor_from_far(act_shard *sh, act_id target, act_id watcher, uint64_t ref)

@@ -10,11 +10,16 @@ void rt_slab_init(struct slab *s, size_t cell_bytes, size_t max_cells)
 	*s = (struct slab){.cell_bytes = cell_bytes, .max_cells = max_cells};
 }
 
-void rt_slab_fini(struct slab *s)
+void rt_slab_keep_addresses(struct slab *s)
 {
-	while (s->chunk != NULL) {
-		struct slab_chunk *c = s->chunk;
-		s->chunk = c->next;
+	s->keeps_addresses = true;
+}
+
+static void chunks_free(struct slab_chunk *chunks)
+{
+	while (chunks != NULL) {
+		struct slab_chunk *c = chunks;
+		chunks = c->next;
 		char *base = c->map;
 		SLAB_UNPOISON(base, c->map_bytes);
 		if (c->map_bytes >= CHUNK_HUGE)
@@ -23,6 +28,12 @@ void rt_slab_fini(struct slab *s)
 			free(base);
 		free(c);
 	}
+}
+
+void rt_slab_fini(struct slab *s)
+{
+	chunks_free(s->chunk);
+	chunks_free(s->spare);
 	free(s->free);
 	*s = (struct slab){.cell_bytes = s->cell_bytes, .max_cells = s->max_cells};
 }
@@ -58,7 +69,25 @@ static size_t next_chunk_bytes(const struct slab *s)
 	return (want + 63) & ~(size_t)63;
 }
 
-bool rt_slab_grow(struct slab *s)
+/* One used before or a new one. */
+static struct slab_chunk *chunk_new(struct slab *s, size_t bytes)
+{
+	struct slab_chunk *c = s->spare;
+	if (c != NULL && c->map_bytes == bytes) {
+		s->spare = c->next;
+		return c;
+	}
+	c = malloc(sizeof(*c));
+	char *base = c != NULL ? chunk_map(bytes) : NULL;
+	if (base == NULL) {
+		free(c);
+		return NULL;
+	}
+	*c = (struct slab_chunk){.map = base, .map_bytes = bytes};
+	return c;
+}
+
+static bool grow(struct slab *s)
 {
 	if (s->max_cells != 0 && s->n_cells >= s->max_cells)
 		return false;
@@ -68,19 +97,28 @@ bool rt_slab_grow(struct slab *s)
 	if (stack == NULL)
 		return false;
 	s->free = stack;
-	struct slab_chunk *c = malloc(sizeof(*c));
-	char *base = c != NULL ? chunk_map(bytes) : NULL;
-	if (base == NULL) {
-		free(c);
+	struct slab_chunk *c = chunk_new(s, bytes);
+	if (c == NULL)
 		return false;
-	}
-	*c = (struct slab_chunk){.next = s->chunk, .map = base, .map_bytes = bytes};
+	char *base = c->map;
+	c->next = s->chunk;
 	s->chunk = c;
 	for (size_t i = n; i-- > 0;)
 		s->free[s->n_free++] = base + i * s->cell_bytes;
 	s->n_cells += n;
 	SLAB_POISON(base, bytes);
 	return true;
+}
+
+/* The low mark is lowered by halves, so that a cell taken costs no comparison more than it did. */
+bool rt_slab_refill(struct slab *s)
+{
+	if (s->n_free > 0) {
+		s->n_idle = s->n_free / 2;
+		return true;
+	}
+	s->n_idle = 0;
+	return grow(s);
 }
 
 /* ---- giving back ---- */
@@ -133,7 +171,8 @@ static struct slab_chunk *chunk_of(struct slab_chunk *const *at, size_t n, const
 static size_t choose(const struct slab *s, struct slab_chunk **at, size_t n)
 {
 	size_t per_chunk = CHUNK_HUGE / s->cell_bytes, gone = 0;
-	size_t keep = rt_slab_in_use(s) / 4;
+	size_t keep = rt_slab_in_use(s) / 4, used = s->n_free - s->n_idle;
+	keep = used > keep ? used : keep;
 	for (size_t i = 0; i < n && s->n_free >= gone + per_chunk + keep; i++) {
 		if (at[i]->n_free != per_chunk)
 			continue;
@@ -165,16 +204,22 @@ static void drop_chunks(struct slab *s)
 			continue;
 		}
 		*place = c->next;
+		if (s->keeps_addresses) {
+			madvise(c->map, c->map_bytes, MADV_DONTNEED);
+			c->next = s->spare;
+			s->spare = c;
+			continue;
+		}
 		SLAB_UNPOISON(c->map, c->map_bytes);
 		munmap(c->map, c->map_bytes);
 		free(c);
 	}
 }
 
-size_t rt_slab_trim(struct slab *s)
+static size_t give_back(struct slab *s)
 {
 	size_t n;
-	if (s->n_free * s->cell_bytes < TRIM_FROM || s->n_free / 2 < rt_slab_in_use(s))
+	if (s->n_idle * s->cell_bytes < TRIM_FROM || s->n_free / 2 < rt_slab_in_use(s))
 		return 0;
 	struct slab_chunk **at = huge_chunks(s, &n);
 	if (at == NULL)
@@ -193,6 +238,13 @@ size_t rt_slab_trim(struct slab *s)
 	}
 	free(at);
 	return gone * s->cell_bytes;
+}
+
+size_t rt_slab_trim(struct slab *s)
+{
+	size_t bytes = give_back(s);
+	s->n_idle = s->n_free;
+	return bytes;
 }
 
 void rt_slab_set_trim(struct slab_set *set)

@@ -4,7 +4,8 @@
  * The stack is an array, not a list through the cells: taking a cold cell then costs no dependent
  * miss. The array always has room for every cell, so giving one back cannot fail.
  * Chunks are aligned to 64 bytes; those of 2 MiB, to that, and go back to the system when they are
- * empty and much more is free than in use. Threads: one owner. Free cells are poisoned under ASan.
+ * empty, much more is free than in use, and as much was not needed since the last look: what is
+ * taken and given back in waves stays. Threads: one owner. Free cells are poisoned under ASan.
  */
 #pragma once
 
@@ -38,20 +39,27 @@ struct slab_chunk {
 struct slab {
 	void **free;
 	size_t n_free;
+	size_t n_idle;	/* the stack was never lower since the last trim, or up to twice as low */
 	size_t n_cells; /* free or not */
 	size_t cell_bytes;
 	size_t max_cells; /* 0: no limit */
 	struct slab_chunk *chunk;
+	struct slab_chunk *spare; /* memory given back, addresses not; see rt_slab_keep_addresses */
+	bool keeps_addresses;
 };
 
 /* cell_bytes: a multiple of 16. */
 void rt_slab_init(struct slab *s, size_t cell_bytes, size_t max_cells);
 void rt_slab_fini(struct slab *s);
+/* Cells given back to the system stay readable, as zeros, and their addresses come again: for those
+ * whom stale references look at. */
+void rt_slab_keep_addresses(struct slab *s);
 /* Gives empty chunks of 2 MiB back, if over 8 MiB and over two thirds of all cells are free; keeps
- * a quarter as much free as is in use. O(free cells). Returns the bytes given back. */
+ * a quarter as much free as is in use, and what was in use at any time since the last call. O(free
+ * cells). Returns the bytes given back. */
 size_t rt_slab_trim(struct slab *s);
-/* Makes cells free; false without memory or at the limit. */
-bool rt_slab_grow(struct slab *s);
+/* Makes cells ready; false without memory or at the limit. */
+bool rt_slab_refill(struct slab *s);
 
 /* Past the limit of cells; NULL: no memory. */
 void *rt_slab_take_past_limit(struct slab *s);
@@ -69,16 +77,21 @@ static inline void rt_slab_fetch_ahead(const struct slab *s, int lines)
 		__builtin_prefetch(p + 64 * i, 1);
 }
 
+static inline bool rt_slab_is_ready(const struct slab *s)
+{
+	return s->n_free > s->n_idle;
+}
+
 static inline void *rt_slab_take(struct slab *s)
 {
-	if (__builtin_expect(s->n_free == 0, 0) && !rt_slab_grow(s))
+	if (__builtin_expect(!rt_slab_is_ready(s), 0) && !rt_slab_refill(s))
 		return NULL;
 	void *p = s->free[--s->n_free];
 	SLAB_UNPOISON(p, s->cell_bytes);
 	return p;
 }
 
-/* As rt_slab_take, where n_free > 0 is known. */
+/* As rt_slab_take, where rt_slab_is_ready is known. */
 static inline void *rt_slab_take_ready(struct slab *s)
 {
 	void *p = s->free[--s->n_free];

@@ -1,4 +1,5 @@
 /* The ways between shards when they are full and no memory is left: what must arrive arrives. */
+#include "run/scope.h"
 #include "run/stats.h"
 #include "tests/unit/run/world.h"
 
@@ -34,8 +35,10 @@ static int watcher_msg(act_self *self, void *state, act_msg *m)
 {
 	struct pair *p = act_user(self);
 	(void)state;
-	(void)m;
-	return act_monitor(self, p->sink, 9);
+	if (m->type == ITEM)
+		return act_monitor(self, p->sink, 9);
+	act_demonitor(self, p->sink, 9);
+	return ACT_OK;
 }
 
 static int watcher_signal(act_self *self, void *state, const struct act_sig *sig)
@@ -164,6 +167,60 @@ START_TEST(a_far_monitor_without_memory_is_refused)
 }
 END_TEST
 
+START_TEST(cancels_and_kills_pass_a_full_way_without_memory)
+{
+	enum { N = 3 * LANE };
+	struct pair p;
+	act_id id[N];
+	open_pair(&p);
+	for (int i = 0; i < N; i++)
+		id[i] = act_spawn(p.root[1], &sink, NULL, NULL);
+	uint64_t n = fill_lane(&p), live = act_shard_live(p.sh[1]);
+	take_all_cells(&p);
+	uint64_t cells = act_stats_cells(p.sh[0]);
+	for (int i = 0; i < N; i++) {
+		act_cancel(p.root[0], id[i], ACT_WHY_CANCEL); /* sinks end of it */
+		if (i % 2 == 0)
+			act_kill(p.root[0], id[i]);
+		act_cancel(p.root[0], id[i], ACT_WHY_CANCEL);
+	}
+	ck_assert_uint_eq(act_stats_cells(p.sh[0]), cells);
+	act_id heir = 0; /* of a slot whose actor a signal on its way was for */
+	act_kill(p.root[1], id[0]);
+	act_shard_turn(p.sh[1]);
+	heir = act_spawn(p.root[1], &sink, NULL, NULL);
+	act_kill(p.root[0], id[1]);
+	settle(&p);
+	ck_assert_uint_eq(act_shard_live(p.sh[1]), live - N + 1);
+	ck_assert(act_is_alive(p.root[1], heir));
+	ck_assert_uint_eq(p.n_items, n); /* and the mail came, in order */
+	give_cells_back(&p);
+	close_pair(&p);
+}
+END_TEST
+
+START_TEST(a_far_monitor_is_dropped_and_a_dead_one_answered_without_memory)
+{
+	struct pair p;
+	open_pair(&p);
+	act_send(p.root[0], p.watcher, ITEM, NULL, 0);
+	settle(&p);
+	act_send(p.root[0], p.watcher, LAST, NULL, 0); /* drops it */
+	fill_lane(&p);
+	take_all_cells(&p);
+	settle(&p);
+	act_kill(p.root[1], p.sink);
+	settle(&p);
+	ck_assert_uint_eq(p.n_down, 0);
+	give_cells_back(&p);
+	act_send(p.root[0], p.watcher, ITEM, NULL, 0);
+	settle(&p);
+	ck_assert_uint_eq(p.n_down, 1);
+	ck_assert_int_eq(p.down_rc, ACT_EDEAD);
+	close_pair(&p);
+}
+END_TEST
+
 START_TEST(shards_that_end_with_mail_aside_lose_no_memory)
 {
 	struct pair p;
@@ -181,4 +238,6 @@ END_TEST
 
 RUN_TESTS("lanes", what_must_be_delivered_needs_neither_way_nor_memory,
 	  a_down_from_afar_arrives_where_no_cell_is_left, a_far_monitor_without_memory_is_refused,
+	  cancels_and_kills_pass_a_full_way_without_memory,
+	  a_far_monitor_is_dropped_and_a_dead_one_answered_without_memory,
 	  shards_that_end_with_mail_aside_lose_no_memory)
