@@ -168,7 +168,7 @@ int main(void)
 {
 	Suite *s = suite_create("wakes");
 	TCase *t = tcase_create("wakes");
-	tcase_set_timeout(t, 120);
+	tcase_set_timeout(t, 120 + (double)trials() / 10000);
 	tcase_add_test(t, no_wakeup_is_lost_between_shards_that_fall_asleep);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
