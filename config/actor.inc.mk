@@ -1,7 +1,9 @@
 # libmuster-actor: the runtime alone, for other C programs; docs/actors.md teaches it.
 ACTOR_LIB  := $(BUILD)/libmuster-actor.a
 ACTOR_SRC  := $(src_base) $(src_run) daemon/edge/loop_libevent.c daemon/edge/workers.c
-ACTOR_HDRS := $(wildcard daemon/base/*.h) $(filter-out %/internal.h,$(wildcard daemon/run/*.h)) \
+# How it is done inside is nobody's business outside.
+ACTOR_OWN  := $(addprefix daemon/run/,internal.h layout.h runq.h slab.h wheel.h)
+ACTOR_HDRS := $(wildcard daemon/base/*.h) $(filter-out $(ACTOR_OWN),$(wildcard daemon/run/*.h)) \
               daemon/edge/loop_libevent.h daemon/edge/workers.h
 ACTOR_DIR   = $(DESTDIR)$(PREFIX)
 

@@ -5,6 +5,18 @@
  * inside a send. Every function here with an `act_self *` may be called only from actor code (a
  * behaviour, a step, a defer, init, fini) of that shard, on its thread, and never blocks.
  *
+ *	struct counter { uint64_t sum; };
+ *	static int counter_on_msg(act_self *self, void *state, act_msg *m)
+ *	{
+ *		struct counter *c = state;
+ *		c->sum += m->word[0];
+ *		return act_send(self, m->from, TOTAL, &c->sum, sizeof(c->sum)) == ACT_ENOMEM
+ *			       ? ACT_ENOMEM : ACT_OK;
+ *	}
+ *	static const act_class counter = {
+ *		.name = "counter", .state_size = sizeof(struct counter), .on_msg = counter_on_msg};
+ *
+ * Cost       An idle actor is 64 bytes and its state; a send and its handling, some 10 ns.
  * Order      FIFO per sender and receiver. Signals overtake mail; act_stop does not.
  * Ownership  A send takes the payload only when it returns ACT_OK; refused, it stays the caller's.
  *            A message belongs to the runtime again when the behaviour returns, unless taken.

@@ -1,11 +1,29 @@
 /*
  * group -- structured concurrency: a scope whose tasks never outlive it.
  *
- * The opener is inside the group's scope from open to close. Policies:
- *   FAIL_FAST  the first child that fails (rc < 0, not ECANCELED) cancels its siblings and the
- * body; COLLECT    nobody is cancelled, the join is OK; FIRST_OK   the first success cancels the
- * rest; if all fail, EGROUP. Errors are kept in order of occurrence, up to ACT_ERR_LEAVES, never
- * masking the first. A child that ends with ECANCELED counts as cancelled, never as failed.
+ *	struct all { act_co co; int rc; act_group *g; };
+ *	static int all_step(act_self *self, void *frame)
+ *	{
+ *		struct all *f = frame;
+ *		CO_BEGIN(&f->co);
+ *		f->g = act_group_open(self, ACT_FAIL_FAST, 10, 30 * NS_PER_S);
+ *		for (int i = 0; f->g != NULL && i < 100; i++)
+ *			act_group_go(self, f->g, one_step, sizeof(struct one), NULL);
+ *		CO_AWAIT(&f->co, f->rc, f->g != NULL ? act_group_join(self, f->g) : ACT_ENOMEM);
+ *		return f->g != NULL ? act_group_close(self, f->g) : f->rc;
+ *		CO_END(&f->co);
+ *	}
+ *
+ * The opener is inside the group's scope from open to close. What a policy does:
+ *
+ * - FAIL_FAST: the first child that fails (rc < 0, not ECANCELED) cancels its siblings and the
+ *body;
+ * - COLLECT: nobody is cancelled, the join is OK;
+ * - FIRST_OK: the first success cancels the rest; if all fail, EGROUP.
+ *
+ * Errors are kept in order of occurrence, up to ACT_ERR_LEAVES, never masking the first. A child
+ * that ends with ECANCELED counts as cancelled, never as failed. Cost: spawn, run and join of a
+ * child, some 50 ns; while it lives 320 bytes, its frame and what it opens.
  *
  * A group over millions of children stays small: take them one by one with act_group_next.
  * All calls: the opener only (EBUG otherwise), on its shard; act_group_go also by its children.

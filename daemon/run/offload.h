@@ -1,6 +1,17 @@
 /*
  * offload -- blocking work on other threads, awaited.
  *
+ *	struct sum { act_co co; int rc; struct act_work work; char *path; };
+ *	static int sum_step(act_self *self, void *frame)
+ *	{
+ *		struct sum *f = frame;
+ *		CO_BEGIN(&f->co);
+ *		f->work = (struct act_work){.fn = sum_of_file, .arg = f->path};
+ *		CO_AWAIT(&f->co, f->rc, act_offload(self, &f->work));
+ *		return f->rc < 0 ? f->rc : ACT_OK; // what sum_of_file returned
+ *		CO_END(&f->co);
+ *	}
+ *
  * The runtime knows only the interface (edge/workers has the threads; in tests work runs when the
  * seed says). Classes bound how much of one kind runs at once.
  *

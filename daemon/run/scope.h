@@ -6,6 +6,19 @@
  * Nothing clears it but leaving the scope or opening a shielded one. Cancel goes downwards only;
  * the first reason is kept; cancelling twice or a closed scope does nothing.
  *
+ *	struct limited { act_co co; int rc; act_scope *s; };
+ *	static int limited_step(act_self *self, void *frame)
+ *	{
+ *		struct limited *f = frame;
+ *		CO_BEGIN(&f->co);
+ *		f->s = act_scope_open(self, 500 * NS_PER_MS);
+ *		if (f->s == NULL)
+ *			return ACT_ENOMEM;
+ *		CO_AWAIT(&f->co, f->rc, act_sleep(self, NS_PER_S));
+ *		return act_scope_close(self, f->s, f->rc, NULL); // ACT_ETIMEDOUT
+ *		CO_END(&f->co);
+ *	}
+ *
  * Scopes of a task nest strictly: closing another than the innermost is EBUG. What a task has left
  * open is closed at its end. Deadlines are absolute, on the shard's clock; the effective one is the
  * earliest of the chain up to and including the first shield.

@@ -1,6 +1,18 @@
 /*
  * shard -- a thread's share of the runtime: its actors, run queue, timers and ways in and out.
  *
+ *	static int live(const struct clock *clock, const struct act_loop *loop)
+ *	{
+ *		struct act_shard_opts opts = {.clock = clock, .loop = loop};
+ *		act_shard *shard = act_shard_new(&opts);
+ *		if (shard == NULL)
+ *			return 1;
+ *		act_spawn(act_shard_root(shard), &counter, NULL, NULL);
+ *		act_shard_run(shard, true); // until nobody is left
+ *		act_shard_free(shard);
+ *		return 0;
+ *	}
+ *
  * Threads    act_shard_new, _run, _turn, _free and everything "local": the owning thread (or before
  *            it starts). act_post, act_shard_wake, act_shard_ask_stop: any thread.
  * A shard never blocks but in loop->poll, and polls every turn, also under load.

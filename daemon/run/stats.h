@@ -1,6 +1,17 @@
 /*
  * stats -- counters of a shard and rows about its actors.
  *
+ *	static void print_row(void *out, const struct act_row *row)
+ *	{
+ *		fprintf(out, "%s %s %u\n", row->name, row->state, row->depth);
+ *	}
+ *	static void print_all(act_shard *sh)
+ *	{
+ *		uint32_t cursor = 0;
+ *		while (act_inspect(sh, &cursor, 1000, print_row, stdout))
+ *			continue; // or a turn for the others
+ *	}
+ *
  * Counters have one writer and are read relaxed from any thread. Rows are made on the owning
  * thread, page by page, so that nothing is ever locked.
  */

@@ -2,8 +2,17 @@
  * supervise -- restarts actors that fail, as Erlang's supervisors do: strategy, intensity per
  * period, shutdown in reverse order (stop, wait, cancel, grace, kill); plus back-off with jitter.
  *
- * A restarted child is a new actor with a new id; act_child_id finds the present one. Its name in
- * the supervisor is its place in the table.
+ *	static act_id start(act_self *self)
+ *	{
+ *		static const struct act_child_spec child[] = {
+ *			{.cls = &counter}, {.cls = &counter, .restart = ACT_TRANSIENT}};
+ *		static const struct act_sup sup = {
+ *			.strategy = ACT_REST_FOR_ONE, .intensity = 3, .backoff_max_ms = 1000};
+ *		return act_supervise(self, &sup, child, 2, NULL);
+ *	}
+ *
+ * Actor code only; never blocks. A restarted child is a new actor with a new id; act_child_id finds
+ *the present one. Its name in the supervisor is its place in the table.
  */
 #pragma once
 

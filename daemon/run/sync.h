@@ -1,6 +1,19 @@
 /*
  * sync -- what tasks of one shard wait for: semaphore, lock, event, queue, stream.
  *
+ *	struct visit { act_co co; int rc; act_sem *ten_at_once; };
+ *	static int visit_step(act_self *self, void *frame)
+ *	{
+ *		struct visit *f = frame;
+ *		CO_BEGIN(&f->co);
+ *		CO_AWAIT(&f->co, f->rc, act_sem_acquire(self, f->ten_at_once, 1));
+ *		if (f->rc != ACT_OK)
+ *			return f->rc; // no permit was taken
+ *		CO_AWAIT(&f->co, f->rc, act_sleep(self, NS_PER_S));
+ *		return f->rc; // the permit goes back, however this ends
+ *		CO_END(&f->co);
+ *	}
+ *
  * All are FIFO with direct hand-off: a permit, item or lock goes to the first waiter before it
  * runs, and nobody barges in. Every await follows task.h: cancelled first; then at once, if nobody
  * waits before; else parked. A cancelled waiter leaves in O(1), and what it blocked moves on.

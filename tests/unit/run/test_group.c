@@ -187,6 +187,19 @@ START_TEST(later_errors_join_the_first_and_never_hide_it)
 }
 END_TEST
 
+START_TEST(a_child_that_ends_cancelled_by_itself_is_no_failure)
+{
+	struct plan p = {.n = 3, .child_rc = {0, ACT_ECANCELED, 0}, .child_ms = {1, 2, 3}};
+	carry_out(&p);
+	ck_assert_int_eq(p.join_rc, ACT_OK);
+	ck_assert_uint_eq(p.counts.ok, 2);
+	ck_assert_uint_eq(p.counts.cancelled, 1);
+	ck_assert_uint_eq(p.counts.failed, 0);
+	ck_assert_int_eq(p.late_go, ACT_EBUG); /* after the join nobody is taken in */
+	end(&p);
+}
+END_TEST
+
 START_TEST(collect_cancels_nobody_and_joins_well)
 {
 	struct plan p = {
@@ -361,6 +374,7 @@ END_TEST
 RUN_TESTS("group", the_first_failure_cancels_siblings_and_is_wrapped,
 	  the_error_in_json_has_stable_keys_and_valid_text,
 	  later_errors_join_the_first_and_never_hide_it, collect_cancels_nobody_and_joins_well,
+	  a_child_that_ends_cancelled_by_itself_is_no_failure,
 	  first_ok_cancels_the_rest_and_is_a_success, first_ok_fails_only_when_all_fail,
 	  at_most_max_running_children_run_at_once,
 	  children_come_one_by_one_in_the_order_they_finish,

@@ -13,10 +13,8 @@ struct set {
 	act_event *event;
 	act_queue *queue;
 	act_stream *stream;
-	act_msg *item, *got;
-	act_id last_got_by;
-	char order[32];
-	unsigned n_order;
+	act_msg *got;
+	act_id victim;
 };
 
 static void open_set(struct set *s)
@@ -73,6 +71,12 @@ OP(emit, act_stream_emit(self, SET->stream, act_msg_new(self, 1, "s", 1)))
 OP(next, act_stream_next(self, SET->stream, &SET->got))
 OP(end_stream, act_stream_end(self, SET->stream, 0))
 
+static int cancel_victim(act_self *self, void *ctx)
+{
+	act_cancel(self, SET->victim, ACT_WHY_CANCEL);
+	return ACT_OK;
+}
+
 static int drop_got(act_self *self, void *ctx)
 {
 	act_drop(self, SET->got);
@@ -119,21 +123,16 @@ START_TEST(a_cancelled_large_waiter_lets_the_small_ones_go)
 }
 END_TEST
 
-/* asyncio gh-90155: a woken and then cancelled waiter swallowed the wake-up. */
+/* asyncio gh-90155: a woken waiter, cancelled before it ran, swallowed the wake-up. */
 START_TEST(a_permit_granted_before_the_cancel_is_not_lost)
 {
 	struct set s;
 	struct log_of_script a, b, c;
 	open_set(&s);
-	act_id holder = script_start(&s.w, OPS(take2, op_sleep_1h), &s, &a);
-	world_settle(&s.w);
-	act_id waiter = script_start(&s.w, OPS(take1, op_sleep_1h), &s, &b);
+	script_start(&s.w, OPS(take2, op_sleep_1ms, give2, cancel_victim), &s, &a);
+	s.victim = script_start(&s.w, OPS(take1, op_sleep_1h), &s, &b);
 	script_start(&s.w, OPS(take2, op_sleep_1h), &s, &c);
-	world_settle(&s.w);
-	act_kill(s.w.root, holder);
-	act_shard_turn(s.w.sh);
-	act_cancel(s.w.root, waiter, ACT_WHY_CANCEL);
-	world_settle(&s.w);
+	world_run_for(&s.w, 5 * NS_PER_MS);
 	ck_assert_int_eq(b.rc[0], ACT_OK);
 	ck_assert_int_eq(b.rc[1], ACT_ECANCELED);
 	ck_assert_int_eq(c.rc[0], ACT_OK);
@@ -371,6 +370,46 @@ END_TEST
 
 /* ---- queue ---- */
 
+/* anyio 1145 */
+START_TEST(a_cancelled_waiter_for_a_lock_strands_nobody)
+{
+	struct set s;
+	struct log_of_script a, b, c;
+	open_set(&s);
+	script_start(&s.w, OPS(lock, op_sleep_1ms), &s, &a);
+	act_id gone = script_start(&s.w, OPS(lock), &s, &b);
+	script_start(&s.w, OPS(lock, unlock), &s, &c);
+	world_settle(&s.w);
+	act_cancel(s.w.root, gone, ACT_WHY_CANCEL);
+	world_run_for(&s.w, 5 * NS_PER_MS);
+	ck_assert_int_eq(b.rc[0], ACT_ECANCELED);
+	ck_assert_int_eq(c.rc[1], ACT_OK);
+	close_set(&s);
+}
+END_TEST
+
+/* asyncio.Queue lost it. */
+START_TEST(an_item_goes_to_the_getter_it_was_granted_or_to_the_next)
+{
+	struct set s;
+	struct log_of_script first, second, maker;
+	open_set(&s);
+	s.victim = script_start(&s.w, OPS(get, done, drop_got, op_sleep_1h), &s, &first);
+	script_start(&s.w, OPS(put, cancel_victim, op_sleep_1ms, put), &s, &maker);
+	world_settle(&s.w);
+	ck_assert_int_eq(first.rc[0], ACT_OK);
+	ck_assert_int_eq(first.rc[3], ACT_ECANCELED);
+	act_id b = script_start(&s.w, OPS(get), &s, &first);
+	script_start(&s.w, OPS(get, done, drop_got, join), &s, &second);
+	world_settle(&s.w);
+	act_cancel(s.w.root, b, ACT_WHY_CANCEL); /* before the second item is put */
+	world_run_for(&s.w, 5 * NS_PER_MS);
+	ck_assert_int_eq(first.rc[0], ACT_ECANCELED);
+	ck_assert_int_eq(second.rc[3], ACT_OK); /* nothing is left undone */
+	close_set(&s);
+}
+END_TEST
+
 START_TEST(a_full_queue_parks_the_putter_until_there_is_room)
 {
 	struct set s;
@@ -547,6 +586,8 @@ RUN_TESTS("sync", a_large_waiter_at_the_head_holds_up_small_ones,
 	  a_permit_granted_before_the_cancel_is_not_lost, nobody_barges_past_those_who_wait,
 	  permits_come_back_at_the_end_of_their_task, impossible_and_foreign_permits_are_refused,
 	  a_row_says_what_a_task_holds_and_what_it_waits_for, a_lock_is_handed_over_in_order,
+	  a_cancelled_waiter_for_a_lock_strands_nobody,
+	  an_item_goes_to_the_getter_it_was_granted_or_to_the_next,
 	  taking_a_lock_twice_or_in_a_circle_is_refused, a_foreign_release_is_refused,
 	  the_next_owner_hears_that_the_last_one_failed, a_lock_not_mended_is_closed_for_ever,
 	  a_cancelled_owner_leaves_a_sound_lock, a_clear_in_the_same_turn_takes_no_grant_back,
