@@ -19,7 +19,7 @@ struct set {
 
 static void open_set(struct set *s)
 {
-	*s = (struct set){.n_order = 0};
+	*s = (struct set){.victim = 0};
 	world_open(&s->w);
 	s->sem = act_sem_new(s->w.sh, ACT_SEM_OWNED, 2, 2);
 	s->lock = act_lock_new(s->w.sh);
