@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-#define TASKS 100000
+#define TASKS	   100000
+#define IDLE_TASKS 1000000
 
 static void spawn_main(struct run *r, act_step step, size_t frame)
 {
@@ -100,6 +101,45 @@ static void cancel(struct run *r)
 {
 	r->ops = TASKS;
 	spawn_main(r, cancel_main, sizeof(struct group_frame));
+	act_shard_run(r->shard, false);
+}
+
+/* ---- idle tasks: of a group, asleep in a scope with a deadline ---- */
+
+static int asleep(act_self *self, void *frame)
+{
+	struct blocked_frame *f = frame;
+	CO_BEGIN(&f->co);
+	CHECK(act_scope_open(self, 7200 * NS_PER_S) != NULL);
+	CO_AWAIT(&f->co, f->rc, act_sleep(self, 3600 * NS_PER_S));
+	CO_END(&f->co);
+}
+
+static int idletask_main(act_self *self, void *frame)
+{
+	struct group_frame *f = frame;
+	struct run *r = run_of(self);
+	CO_BEGIN(&f->co);
+	f->g = act_group_open(self, ACT_COLLECT, 0, ACT_FOREVER);
+	CHECK(f->g != NULL);
+	uint64_t before = bench_rss_bytes();
+	for (int i = 0; i < IDLE_TASKS; i++)
+		CHECK(act_group_go(self, f->g, asleep, sizeof(struct blocked_frame), NULL) ==
+		      ACT_OK);
+	r->bytes = -(double)before;
+	CO_AWAIT(&f->co, f->rc, act_sleep(self, NS_PER_S));
+	r->bytes += (double)bench_rss_bytes();
+	r->bytes /= IDLE_TASKS;
+	r->answer = (double)act_group_live(f->g);
+	act_shard_ask_stop(r->shard);
+	CO_AWAIT(&f->co, f->rc, act_group_join(self, f->g)); /* until it is killed */
+	CO_END(&f->co);
+}
+
+static void idletask(struct run *r)
+{
+	r->ops = IDLE_TASKS;
+	spawn_main(r, idletask_main, sizeof(struct group_frame));
 	act_shard_run(r->shard, false);
 }
 
@@ -313,7 +353,11 @@ static void smokers(struct run *r)
 	act_shard_run(r->shard, false);
 }
 
-const struct bench bench_task[] = {{"group", group},   {"cancel", cancel},
-				   {"timers", timers}, {"boundedbuffer", boundedbuffer},
-				   {"barber", barber}, {"smokers", smokers},
+const struct bench bench_task[] = {{"group", group},
+				   {"cancel", cancel},
+				   {"idletask", idletask},
+				   {"timers", timers},
+				   {"boundedbuffer", boundedbuffer},
+				   {"barber", barber},
+				   {"smokers", smokers},
 				   {NULL, NULL}};
