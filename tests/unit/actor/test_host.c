@@ -66,6 +66,7 @@ struct fetcher {
 	enum host_body body;
 	bool want_sha256;
 	int64_t max_rate, timeout_ns;
+	struct host_partial *partial; /* a reference goes with the call */
 	struct host_done *done;
 	int rc;
 	int64_t ended_ns;
@@ -93,6 +94,13 @@ static struct host_call *call_of(const struct fetcher *f)
 	c->body = f->body;
 	c->want_sha256 = f->want_sha256;
 	c->max_rate_bytes = f->max_rate;
+	if (f->partial != NULL) {
+		struct resume_held held;
+		host_partial_held(f->partial, &held);
+		c->partial = host_partial_ref(f->partial);
+		c->url = host_call_text(c, slice_of(f->target));
+		c->resume_from = held.size;
+	}
 	return c;
 }
 
@@ -374,6 +382,140 @@ START_TEST(each_origin_has_a_host_that_ends_when_idle)
 }
 END_TEST
 
+/* ---- bodies that are cut ---- */
+
+/* "/CUT/TOTAL": the first answer breaks off after CUT bytes, the second has the rest. */
+static void cutting_script(void *ctx, const struct scriptx_request *req, struct rng *rng,
+			   struct scriptx_answer *ret)
+{
+	static char length[32], range[64];
+	unsigned cut = 0, total = 0;
+	(void)ctx;
+	(void)rng;
+	ck_assert_int_eq(sscanf(req->target.p, "/%u/%u", &cut, &total), 2);
+	bool is_first = req->number == 1;
+	snprintf(length, sizeof(length), "%u", is_first ? total : total - cut);
+	snprintf(range, sizeof(range), "bytes %u-%u/%u", cut, total - 1, total);
+	ret->latency_ns = NS_PER_MS;
+	ret->status = is_first ? 200 : 206;
+	ret->body_ns = 100 * NS_PER_MS;
+	ret->body_n = is_first ? cut : total - cut;
+	ret->kind = is_first ? KIND_READ_CLOSED : KIND_NONE;
+	ret->phase = "body";
+	ret->message = "closed";
+	ret->header[0] = (struct xheader){SLICE_LIT("Content-Length"), slice_of(length)};
+	ret->header[1] = (struct xheader){SLICE_LIT("ETag"), SLICE_LIT("\"v\"")};
+	ret->header[2] = (struct xheader){SLICE_LIT("Content-Range"), slice_of(range)};
+	ret->n_headers = is_first ? 2 : 3;
+}
+
+static const struct {
+	unsigned cut, total;
+	enum host_body body;
+} cuts[] = {{40, 100, HOST_BODY_KEEP},	      {1, 65536, HOST_BODY_KEEP},
+	    {65536, 65537, HOST_BODY_KEEP},   {30000, 200000, HOST_BODY_KEEP},
+	    {150000, 200000, HOST_BODY_KEEP}, {150000, 150001, HOST_BODY_KEEP},
+	    {150000, 200000, HOST_BODY_DROP}};
+
+static size_t wrong_bytes(const struct host_done *d, unsigned cut)
+{
+	size_t wrong = 0;
+	for (size_t i = 0; i < d->body.n; i++)
+		wrong += d->body.p[i] != scriptx_byte(i < cut ? i : i - cut);
+	return wrong;
+}
+
+static void sum_of(unsigned cut, unsigned total, uint8_t sum[32])
+{
+	char *all = malloc(total);
+	for (unsigned i = 0; i < total; i++)
+		all[i] = scriptx_byte(i < cut ? i : i - cut);
+	SHA256((const unsigned char *)all, total, sum);
+	free(all);
+}
+
+START_TEST(a_cut_body_is_held_and_gone_on_with)
+{
+	char target[64];
+	uint8_t sum[32];
+	struct resume_held held;
+	unsigned cut = cuts[_i].cut, total = cuts[_i].total;
+	struct fetcher f = {
+		.origin = "http://a", .target = target, .body = cuts[_i].body, .want_sha256 = true};
+	snprintf(target, sizeof(target), "/%u/%u", cut, total);
+	open_lab(true);
+	lab.x.script = cutting_script;
+	f.partial = host_partial_new(lab.hosts, 7, SLICE_LIT("0.1"));
+	start(&f);
+	world_run_for(&lab.w, NS_PER_S);
+	ck_assert(!f.done->end.ok && f.done->is_held && f.done->body_file == 0);
+	ck_assert(slice_is(host_partial_held(f.partial, &held), target));
+	ck_assert(held.size == cut && held.total == total && slice_is(held.etag, "\"v\""));
+	host_done_free(f.done);
+	start(&f);
+	world_run_for(&lab.w, NS_PER_S);
+	ck_assert(f.done->end.ok && f.done->is_resumed && f.done->body_size == total);
+	ck_assert_uint_eq(wrong_bytes(f.done, cut), 0);
+	sum_of(cut, total, sum);
+	ck_assert(f.done->has_sha256);
+	ck_assert_mem_eq(f.done->sha256, sum, 32);
+	host_partial_held(f.partial, &held);
+	ck_assert_uint_eq(held.size, 0);
+	host_done_free(f.done);
+	host_partial_unref(f.partial);
+	ck_assert_uint_eq(stats().body_bytes, 0);
+	close_lab();
+}
+END_TEST
+
+START_TEST(what_one_who_gave_up_had_got_is_held)
+{
+	struct fetcher f = {
+		.origin = "http://a", .target = "/150000/200000", .timeout_ns = 90 * NS_PER_MS};
+	struct resume_held held;
+	open_lab(true);
+	lab.x.script = cutting_script;
+	f.partial = host_partial_new(lab.hosts, 0, SLICE_LIT("0.1"));
+	start(&f);
+	world_run_for(&lab.w, NS_PER_S);
+	ck_assert(f.done == NULL && lab.x.n_aborted == 1);
+	host_partial_held(f.partial, &held);
+	ck_assert_uint_gt(held.size, 10000);
+	ck_assert_uint_lt(held.size, 150000);
+	host_partial_unref(f.partial);
+	ck_assert_uint_eq(stats().body_bytes, 0);
+	close_lab();
+}
+END_TEST
+
+START_TEST(a_later_life_finds_what_is_in_a_file)
+{
+	struct fetcher f = {.origin = "http://a", .target = "/150000/200000"};
+	struct host_opts again = {.seed = 1};
+	struct resume_held held;
+	open_lab(true);
+	lab.x.script = cutting_script;
+	f.partial = host_partial_new(lab.hosts, 7, SLICE_LIT("0.1"));
+	start(&f);
+	world_run_for(&lab.w, NS_PER_S);
+	host_done_free(f.done);
+	host_partial_unref(f.partial); /* killed: nobody said that it is over */
+	again.exchange = &lab.x.base;
+	again.bodies = lab.bodies;
+	struct hosts *later = hosts_new(&again);
+	struct host_partial *other = host_partial_new(later, 7, SLICE_LIT("0.2"));
+	host_partial_held(other, &held);
+	ck_assert_uint_eq(held.size, 0);
+	struct host_partial *p = host_partial_new(later, 7, SLICE_LIT("0.1"));
+	ck_assert(slice_is(host_partial_held(p, &held), "/150000/200000"));
+	ck_assert(held.size == 150000 && held.total == 200000);
+	host_partial_unref(other);
+	host_partial_unref(p);
+	hosts_free(later);
+	close_lab();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("host");
@@ -390,6 +532,9 @@ int main(void)
 	tcase_add_loop_test(t, who_gives_up_aborts_the_call_at_once, 0, ROWS(abort_targets));
 	tcase_add_test(t, a_rate_of_bytes_is_kept);
 	tcase_add_test(t, each_origin_has_a_host_that_ends_when_idle);
+	tcase_add_loop_test(t, a_cut_body_is_held_and_gone_on_with, 0, ROWS(cuts));
+	tcase_add_test(t, what_one_who_gave_up_had_got_is_held);
+	tcase_add_test(t, a_later_life_finds_what_is_in_a_file);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
