@@ -251,7 +251,9 @@ static void timeout_close(act_self *self, struct task *t)
 	bool timed_out = false;
 	act_scope_close(self, t->mods->timeout, ACT_OK, &timed_out);
 	t->mods->timeout = NULL;
-	if (timed_out && t->out.state == OUTCOME_CANCELLED)
+	/* What an earlier life had cancelled before the time was over stays so. */
+	bool was_cut = t->out.error != NULL && failure_kind(t->out.error) == KIND_CANCELLED;
+	if (timed_out && t->out.state == OUTCOME_CANCELLED && !was_cut)
 		task_fail(t, KIND_DEADLINE, "not done within its timeout of %lld ms",
 			  (long long)t->mods->timeout_ms);
 }

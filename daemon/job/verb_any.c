@@ -68,6 +68,7 @@ static void start_begun(act_self *self, struct starter *s)
 	struct begun *b =
 		recall_is_empty(t->env->recall) ? NULL : calloc(t->node->n_child, sizeof(*b));
 	uint32_t n = b != NULL ? find_begun(t, b) : 0, last = 0;
+	s->f->is_begun = true;
 	for (uint32_t k = 0; k < n; k++) {
 		last = b[k].i + 1 > last ? b[k].i + 1 : last;
 		s->i = b[k].i;
@@ -178,9 +179,12 @@ int verb_any_step(act_self *self, void *task)
 	task_waits(t, TASK_WAITS_CHILDREN, act_now_ns(self), 0);
 	for (;;) {
 		CO_CALL(&f->co, f->rc, children_next, &f->c);
-		if (f->c.got == NULL)
+		if (f->c.got != NULL)
+			child_ended(f, f->c.got);
+		else if (f->is_begun)
 			break;
-		child_ended(f, f->c.got);
+		else /* cancelled before the first step of what starts them */
+			start_begun(self, &(struct starter){.f = f});
 	}
 	any_ends(self, f, t);
 	CO_END(&f->co);

@@ -78,8 +78,8 @@ static void stop_or_go_on(struct row_frame *f, struct task *t)
 	uint32_t n = t->node->n_child;
 	task_sum(t, &child->out);
 	bind(f, t);
-	if (child->out.state == OUTCOME_CANCELLED && row_went_on(f, t)) {
-		/* It had succeeded. */
+	if (!outcome_is_ok(&child->out) && row_went_on(f, t)) {
+		/* It had succeeded: by what leaves no fact, or before this scope was cancelled. */
 	} else if (!outcome_is_ok(&child->out)) {
 		count_unstarted(t, f->i + 1);
 		t->out.state = child->out.state;
