@@ -201,6 +201,7 @@ static size_t op_texts(const struct store_op *op, struct op_text *t)
 	case STORE_JOB_FORGET:
 	case STORE_ACK:
 	case STORE_BODY_PUT:
+	case STORE_BODY_SEQ:
 	case STORE_PRUNE:
 	case STORE_OP_KINDS:
 		break;

@@ -220,6 +220,8 @@ enum store_op_kind {
 	/* .body. Syncs the directory of bodies first. Raises the counter "body" to its id. Refused:
 	 * NOT_FOUND. */
 	STORE_BODY_PUT,
+	/* .body: id is the body of result seq from now on, and goes when that goes. */
+	STORE_BODY_SEQ,
 	/* .hold: by (name, session). */
 	STORE_HOLD_PUT,
 	STORE_HOLD_DROP,

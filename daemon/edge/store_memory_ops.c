@@ -89,7 +89,7 @@ static enum err (*const check_op[STORE_OP_KINDS])(const struct check *) = {
 	[STORE_CHUNK_ADD] = check_chunk,     [STORE_ACK] = check_owner,
 	[STORE_OPID_PUT] = check_opid,	     [STORE_FEED_ADD] = check_owner,
 	[STORE_FACT_PUT] = check_owner,	     [STORE_CURSOR_PUT] = check_owner,
-	[STORE_BODY_PUT] = check_owner,
+	[STORE_BODY_PUT] = check_owner,	     [STORE_BODY_SEQ] = check_owner,
 };
 
 /* ---- effects ---- */
@@ -388,6 +388,16 @@ static enum err do_body_put(struct mem_store *s, struct store_op *op)
 	return raise_counter(s, slice_of("body"), op->body.id);
 }
 
+static enum err do_body_seq(struct mem_store *s, struct store_op *op)
+{
+	struct mem_job *j = mem_job_find(s, op->body.job);
+	size_t i = ordered_find(&j->body, mem_cmp_body, &op->body.id);
+
+	if (i < j->body.n && mem_cmp_body(j->body.at[i], &op->body.id) == 0)
+		((struct store_body *)j->body.at[i])->seq = op->body.seq;
+	return ERR_OK;
+}
+
 static enum err do_hold_put(struct mem_store *s, struct store_op *op)
 {
 	struct store_hold h = op->hold;
@@ -438,6 +448,7 @@ static enum err (*const do_op[STORE_OP_KINDS])(struct mem_store *, struct store_
 	[STORE_KEY_PUT] = do_key_put,
 	[STORE_KEY_DROP] = do_key_drop,
 	[STORE_BODY_PUT] = do_body_put,
+	[STORE_BODY_SEQ] = do_body_seq,
 	[STORE_HOLD_PUT] = do_hold_put,
 	[STORE_HOLD_DROP] = do_hold_drop,
 	[STORE_NAMED_PUT] = mem_named_put,

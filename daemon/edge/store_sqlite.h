@@ -88,6 +88,7 @@ enum err sq_named_row(struct sq *q, const struct store_query *query, struct stor
 enum err sq_validator_put(struct sq_store *s, struct store_op *op);
 enum err sq_validator_row(struct sq *q, const struct store_query *query, struct store_rows *rows);
 /* store_sqlite_prune.c */
+enum err sq_body_seq(struct sq_store *s, struct store_op *op);
 enum err sq_prune(struct sq_store *s, struct store_prune_op *op);
 /* store_sqlite_read.c */
 enum err sq_read(struct store *base, const struct store_query *q, struct store_rows *rows);

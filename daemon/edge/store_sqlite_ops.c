@@ -178,7 +178,7 @@ static enum err (*const check_op[STORE_OP_KINDS])(const struct check *, enum err
 	[STORE_FEED_ADD] = check_feed,	     [STORE_CHUNK_ADD] = check_chunk,
 	[STORE_ACK] = check_owner,	     [STORE_OPID_PUT] = check_opid,
 	[STORE_FACT_PUT] = check_owner,	     [STORE_CURSOR_PUT] = check_owner,
-	[STORE_BODY_PUT] = check_owner,
+	[STORE_BODY_PUT] = check_owner,	     [STORE_BODY_SEQ] = check_owner,
 };
 
 /* ---- effects ---- */
@@ -537,6 +537,7 @@ static enum err (*const do_op[STORE_OP_KINDS])(struct sq_store *, struct store_o
 	[STORE_KEY_PUT] = do_key_put,
 	[STORE_KEY_DROP] = do_key_drop,
 	[STORE_BODY_PUT] = do_body_put,
+	[STORE_BODY_SEQ] = sq_body_seq,
 	[STORE_HOLD_PUT] = do_hold_put,
 	[STORE_HOLD_DROP] = do_hold_drop,
 	[STORE_NAMED_PUT] = sq_named_put,

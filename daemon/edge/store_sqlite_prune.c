@@ -75,6 +75,17 @@ static enum err drop_bodies(struct prune *p, uint64_t job, uint64_t seq, uint64_
 	return ERR_OK;
 }
 
+/* Bodies go with the result they are of. */
+enum err sq_body_seq(struct sq_store *s, struct store_op *op)
+{
+	struct sq q = sq_use(&s->writer, SQ_BODY_SEQ);
+
+	sq_u64(&q, op->body.id);
+	sq_u64(&q, op->body.job);
+	sq_u64(&q, op->body.seq);
+	return sq_exec(&q);
+}
+
 static enum err drop_job(struct prune *p, uint64_t job, uint64_t bytes)
 {
 	static const enum sq_stmt parts[] = {SQ_PRUNE_CHUNKS, SQ_PRUNE_FEED, SQ_PRUNE_FACTS,

@@ -12,8 +12,8 @@ struct bodyread;
 
 #define BODYPIECE_MAX (1u << 20)
 
-/* A body that a task's value stands for is kept until its job is forgotten, whatever results are
- * acknowledged: its row has this seq. */
+/* A body that a task still needs is kept, whatever results are acknowledged: its row has this seq
+ * until bodytext_release. */
 #define BODYPIECE_HELD ((uint64_t)INT64_MAX - 1)
 
 struct bodypiece {

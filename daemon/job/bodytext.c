@@ -2,6 +2,7 @@
 
 #include "job/bodypiece.h"
 #include "job/jobenv.h"
+#include "job/results.h"
 #include "proto/base64.h"
 #include "proto/units.h"
 
@@ -75,6 +76,17 @@ void bodytext_close(struct bodytext *b)
 	json_decref(b->value);
 	b->piece = NULL;
 	b->value = NULL;
+}
+
+void bodytext_release(struct bodytext *b)
+{
+	json_int_t seq = json_integer_value(json_object_get(b->value, "seq"));
+	struct store_op *op = NULL;
+	if (b->file != 0 && seq > 0) /* 0: its line waits for its turn */
+		op = results_op(b->env->results, STORE_BODY_SEQ);
+	if (op != NULL)
+		op->body = (struct store_body){
+			.id = b->file, .job = b->env->number, .seq = (uint64_t)seq};
 }
 
 /* ---- block by block ---- */

@@ -33,6 +33,8 @@ bool bodytext_is_exec(const json_t *value);
  */
 enum err bodytext_open(struct bodytext *b, struct jobenv *env, json_t *value);
 void bodytext_close(struct bodytext *b);
+/* Nobody needs it any more but its result: the file it is in, if it is, goes with that. */
+void bodytext_release(struct bodytext *b);
 
 struct bodytext_read {
 	act_co co;

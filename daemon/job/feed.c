@@ -332,8 +332,9 @@ void feed_watermark(struct feed *f, uint64_t done_below)
 	}
 	struct store_op *op = drop > 0 ? results_op(f->env->results, STORE_FEED_DROP) : NULL;
 	if (op != NULL)
-		op->range =
-			(struct store_range_op){.job = f->env->number, .path = f->path, .n = drop};
+		op->range = (struct store_range_op){.job = f->env->number,
+						    .path = results_text(f->env->results, f->path),
+						    .n = drop};
 }
 
 uint64_t feed_unconsumed(const struct feed *f)

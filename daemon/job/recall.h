@@ -22,7 +22,7 @@ enum recall_fact {
 	/* at: wall instant until which a back-off lasts; data: `attempts,seq,handled`: what the
 	 * items below ended with up to that seq belongs to attempts that are over. */
 	RECALL_RETRY,
-	RECALL_PAGES, /* of a source: which page comes next */
+	RECALL_PAGES, /* of a source: which page comes next; of a text: it is over */
 	/* What an order to run failed tasks again needs to know (job/again.h): */
 	RECALL_SETTLED, /* the task ended well: what failed or was cancelled below it stays so */
 	RECALL_AGAIN,	/* at: seq of the line a new one replaces; data: `CLASS WALL_NS` */

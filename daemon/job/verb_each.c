@@ -174,7 +174,8 @@ static bool count_unstarted(struct each_frame *e)
 	struct jobenv *env = e->t->env;
 	bool is_counted = e->ops->is_counted;
 	bool is_fed = e->t->node->u.each.in.kind == SOURCE_FEED;
-	bool was_at_end = e->was_at_end || (is_fed ? feed_is_ended(env->feed) : is_counted);
+	bool is_known = is_counted && e->ops->known == NULL; /* all of it, from the start */
+	bool was_at_end = e->was_at_end || (is_fed ? feed_is_ended(env->feed) : is_known);
 	uint64_t known = e->ops->known != NULL ? e->ops->known(e) : e->n_source;
 	uint64_t rest = known > e->index ? known - e->index : 0;
 	uint64_t seen = e->first + e->n_seen, expected = known > seen ? known - seen : 0;
@@ -193,6 +194,8 @@ static void each_ends(act_self *self, struct each_frame *e, struct task *t)
 	children_close(self, &e->c);
 	task_sum(t, &e->c.below);
 	bool is_short = !count_unstarted(e);
+	if (e->ops->over != NULL && !is_short && !children_were_cut(&e->c) && e->c.n_failed == 0)
+		e->ops->over(e);
 	results_cursor_ends(t->env->results, e->cursor);
 	e->cursor = NULL;
 	if (t->out.state == OUTCOME_FAILED)

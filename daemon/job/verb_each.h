@@ -85,6 +85,8 @@ struct each_source {
 	void (*done_below)(struct each_frame *e, uint64_t index);
 	/* Items that are known so far, of a source that is not counted. */
 	uint64_t (*known)(const struct each_frame *e);
+	/* All items have ended: what it kept for a later life is of no use any more. */
+	void (*over)(struct each_frame *e);
 	void (*fini)(struct each_frame *e);
 };
 
@@ -139,6 +141,7 @@ enum feed_got each_take_known(struct feeder *f, uint64_t index);
 bool each_text_open(struct each_frame *e);
 enum feed_got each_text_take(struct feeder *f, uint64_t index);
 int each_text_load(act_self *self, void *load);
+void each_text_over(struct each_frame *e);
 void each_text_fini(struct each_frame *e);
 
 /* ---- items for another try (verb_each_again.c) ---- */

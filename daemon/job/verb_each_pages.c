@@ -363,6 +363,7 @@ static void page_put(struct pages *p)
 	if (p->n_lines > 0 && feed_put(p->fed.feed, &p->lines, p->n_lines, &p->put) != ERR_OK)
 		BREAK(p, KIND_MEMORY, "%s", "no memory for its items");
 	write_state(p, &state);
+	bodytext_release(&p->body);
 	recall_drop_tree(e->t->env, task_path_in(p->task, path));
 	recall_put(e->t->env, each_source_path(e, path), RECALL_PAGES, 0, bytes_slice(&state));
 	bytes_fini(&state);

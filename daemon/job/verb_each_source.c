@@ -113,7 +113,7 @@ static const struct each_source source[] = {
 #define TEXT_SOURCE                                                                                \
 	{                                                                                          \
 		.is_after_task = true, .open = each_text_open, .take = each_text_take,             \
-		.load = each_text_load, .fini = each_text_fini                                     \
+		.load = each_text_load, .over = each_text_over, .fini = each_text_fini             \
 	}
 	[SOURCE_JSON] = TEXT_SOURCE,
 	[SOURCE_LINES] = TEXT_SOURCE,

@@ -8,6 +8,7 @@
  */
 #include "job/bodytext.h"
 #include "job/itemcut.h"
+#include "job/recall.h"
 #include "job/verb_each.h"
 #include "model/pointer.h"
 
@@ -48,11 +49,21 @@ static bool open_tree(struct each_frame *e)
 	return true;
 }
 
+static bool was_over(const struct each_frame *e)
+{
+	char path[TASK_PATH_MAX];
+	struct slice data;
+	int64_t wall_ns;
+	const struct recall *recall = e->t->env->recall;
+	return !recall_is_empty(recall) &&
+	       recall_get(recall, each_source_path(e, path), RECALL_PAGES, &wall_ns, &data);
+}
+
 static bool open_body(struct each_frame *e, struct text *x)
 {
 	switch (bodytext_open(&x->body, e->t->env, e->source->out.value)) {
 	case ERR_OK:
-		x->is_ended = x->body.value == NULL; /* it was skipped */
+		x->is_ended = x->body.value == NULL || was_over(e); /* NULL: it was skipped */
 		return true;
 	case ERR_INVALID:
 		task_fail(e->t, KIND_BODY_DECODE, "in: the task gave neither a body nor a text");
@@ -96,6 +107,17 @@ void each_text_fini(struct each_frame *e)
 }
 
 /* ---- items ---- */
+
+/* In one commit: the file may go, and a later life does not look for it. */
+void each_text_over(struct each_frame *e)
+{
+	char path[TASK_PATH_MAX];
+	struct text *x = text_of(e);
+	if (x == NULL || x->body.file == 0 || was_over(e))
+		return;
+	recall_put(e->t->env, each_source_path(e, path), RECALL_PAGES, 0, SLICE_LIT("over"));
+	bodytext_release(&x->body);
+}
 
 static void broken(struct each_frame *e, struct text *x, enum err why)
 {

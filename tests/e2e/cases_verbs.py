@@ -1,7 +1,9 @@
 """Verbs, modifiers and sources of job files against a scripted server."""
 import json
+import os
+import sqlite3
 
-from harness import Daemon, Web, case, muster, wait_until
+from harness import Daemon, Web, case, muster, muster_start, wait_until
 
 
 def submit(d, job, *options):
@@ -302,3 +304,110 @@ def references_stand_for_numbers_kinds_marks_and_pointers():
     r = submit(d, {"run": {"with": [{"enter": {"emit": "1"}, "as": "n"}],
                            "each": {"in": {"range": [0, 6]}, "concurrency": "${n}", "do": {"fetch": w.url + "/slow"}}}})
     assert r.status == 0 and w.most_running == 1, (r.err, w.most_running)
+
+
+@case
+def failed_items_pages_and_sources_run_again_by_retry():
+    bad = set()
+
+    def answer(hit):
+        path = hit["path"]
+        if path in bad:
+            return 404, [], b"no"
+        if path.startswith("/p"):
+            n = int(path[2:])
+            return 200, [], json.dumps({"items": [f"/i{2 * n}", f"/i{2 * n + 1}"], "next": f"/p{n + 1}" if n < 2 else None}).encode()
+        return 200, [], b"".join(b"<l>/i%d</l>" % i for i in range(6))
+    d, w = Daemon(), Web(answer)
+    pages = {"pages": {"first": w.url + "/p0", "next": "/next", "items": "/items"}}
+    emits = {"emits": {"each": {"in": {"range": [0, 6]}, "as": "k", "do": {"emit": "/i${k}"}}}}
+    between = {"between": ["<l>", "</l>"], "of": w.url + "/map"}
+    cases = [(source, mode, "/i2", None) for source in (pages, emits, between) for mode in ("gather", "group")]
+    for source, mode, path, again in cases + [(pages, "gather", "/p1", None), (between, "gather", "/map", None)]:
+        bad.add(path)
+        with open("job.json", "w", encoding="utf-8") as f:
+            json.dump({"run": {"each": {"in": source, "mode": mode, "concurrency": 1,
+                                        "do": {"fetch": w.url + "${item}", "retry": {"attempts": 1}}}}}, f)
+        name = muster(d, "submit", "--detach", "job.json").out.strip()
+        muster(d, "wait", name)
+        bad.clear()
+        before = w.count()
+        assert muster(d, "retry", name).status == 0
+        assert muster(d, "wait", name).status == 0
+        ok = [x["task"] for x in muster(d, "results", name).lines if x["ok"]]
+        assert len(ok) == len(set(ok)) and {f"0.{i}" for i in range(6)} <= set(ok), (source, mode, path, ok)
+        asked = w.paths()[before:]
+        assert len(asked) == len(set(asked)) and path in asked, asked
+
+
+@case
+def values_are_what_tasks_gave():
+    d, w = Daemon(), Web(lambda hit: (404 if hit["path"] == "/gone" else 200, [], json.dumps({"p": hit["path"]}).encode()))
+    gone = w.url + "/gone"
+
+    def last(*tasks):
+        r = submit(d, {"run": {"sequence": list(tasks)}})
+        assert r.lines, r.err
+        return r.lines[-1].get("value", r.lines[-1].get("error"))
+    assert last({"id": "g", "gather": [w.url + "/a", gone, {"emit": 3}]},
+                {"emit": ["${g/0/json/p}", "${g/1/error/kind}", "${g/2}"]}) == ["/a", "status", 3]
+    assert last({"id": "g", "each": {"in": [1, 2, 3], "where": {"": {"gt": 1}}, "do": {"emit": {"n": "${item}"}}}},
+                {"emit": "${g}"}) == [None, {"n": 2}, {"n": 3}]
+    assert last({"id": "s", "sequence": [{"emit": 1}, {"emit": 2}]}, {"id": "f", "fallback": [gone, {"emit": "f"}]},
+                {"id": "a", "any": [gone, {"emit": "w"}]}, {"emit": "${s} ${f} ${a}"}) == "2 f w"
+    assert last({"id": "c", "fetch": gone, "catch": [{"do": {"fetch": w.url + "/h"}}]}, {"emit": "${c/json/p}"}) == "/h"
+    assert last({"id": "v", "emit": {"n": 5, "b": True, "l": [1], "z": None}},
+                {"emit": ["${v/n}", "x${v/n}", "${v/b}", "${v/l}", "${v/z}", "y${v/l}${v/z}", "$${v}"]}
+                ) == [5, "x5", True, [1], None, "y[1]null", "${v}"]
+    assert last({"id": "v", "emit": "a b/c?d&\u00e9"}, {"id": "f", "fetch": w.url + "/x/${v}?q=${v}"},
+                {"emit": "${f/json/p}"}) == "/x/a%20b%2Fc%3Fd%26%C3%A9?q=a%20b%2Fc%3Fd%26%C3%A9"
+    for text in ("a\r\nb", "a\0b"):
+        assert last({"id": "v", "emit": text}, {"fetch": {"url": w.url, "headers": {"X": "${v}"}}})["kind"] == "request.invalid"
+        error = last({"id": "v", "emit": text}, {"fetch": {"url": "http://${v}/"}})
+        assert error["kind"] in ("url.invalid", "request.invalid"), error
+    assert last({"id": "a", "emit": 1}, {"emit": "${a/x}"})["message"] == "emit: ${a/x}: the value has no such member"
+    assert last({"each": {"in": [1], "do": {"each": {"in": ["${item}0"], "do": {"emit": "${item}"}}}}}) == "10"
+
+
+@case
+def a_range_of_a_million_million_takes_no_memory():
+    d = Daemon()
+    for durable in (True, False):
+        before = d.rss_kib()
+        with open("job.json", "w", encoding="utf-8") as f:
+            json.dump({"durable": durable, "run": {"each": {"in": {"range": [10**12, 0, -1]}, "concurrency": 4,
+                                                           "do": {"sleep": "1h"}}}}, f)
+        name = muster(d, "submit", "--detach", "job.json").out.strip()
+        wait_until("four items to sleep", lambda name=name: "sleeps" in muster(d, "explain", name + "/0.3").out)
+        assert d.rss_kib() - before < 4 << 10, (before, d.rss_kib())
+        assert muster(d, "cancel", name).status == 0 and muster(d, "wait", name).status == 4
+
+
+@case
+def a_body_that_is_cut_stays_until_its_items_are_done_and_no_longer():
+    lines = "\n".join(f"/i{i}" for i in range(12000)).encode()
+    rows = json.dumps({"items": list(range(8)), "pad": "x" * 100000}).encode()
+    d, w = Daemon(), Web(lambda hit: (200, [], {"/lines": lines, "/page": rows}.get(hit["path"], b"ok")))
+
+    def kept():
+        """Bodies that go with no result, because a task still needs them."""
+        with sqlite3.connect(f"file:{d.state}/store.db?mode=ro", uri=True) as db:
+            return db.execute("SELECT count(*) FROM body WHERE seq > 1000000").fetchone()[0]
+    with open("job.json", "w", encoding="utf-8") as f:
+        json.dump({"results": {"body": "none"}, "run": {"sequence": [
+            {"each": {"in": {"lines": w.url + "/lines"}, "where": {"": {"match": "/i*000"}}, "do": {"sequence": [{"sleep": "300ms"}, w.url + "${item}"]}}},
+            {"each": {"in": {"pages": {"first": w.url + "/page", "next": "/none", "items": "/items"}}, "do": {"emit": "${item}"}}},
+            {"sleep": "1h"}]}}, f)
+    p = muster_start(d, "submit", "job.json")
+    wait_until("the lines to be cut", lambda: kept() == 1)
+    wait_until("the sleep", lambda: "sleeps" in muster(d, "explain", "j1/0.2").out)
+    assert kept() == 0
+    for path, _, names in os.walk(os.path.join(d.state, "bodies")):
+        for name in names:
+            os.unlink(os.path.join(path, name))
+    n = w.count()
+    d.restart()
+    wait_until("the sleep", lambda: "sleeps" in muster(d, "explain", "j1/0.2").out)
+    assert w.count() == n, w.paths()[n:]
+    assert muster(d, "cancel", "j1").status == 0
+    p.wait(10)

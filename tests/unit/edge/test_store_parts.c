@@ -306,7 +306,14 @@ START_TEST(a_body_is_found_by_its_result_and_goes_with_its_job)
 	put_job(1);
 	put_chunk(1, 1, 2);
 	write_body(1, 1, "one");
-	write_body(1, 2, "two two");
+	uint64_t id = write_body(1, 5, "two two");
+	add(b, STORE_BODY_SEQ)->body = (struct store_body){.id = id, .job = 1, .seq = 2};
+	ck_assert_int_eq(store_kit_apply(store, b), ERR_OK);
+	b = batch();
+	store_kit_read(store, (struct store_query){.kind = STORE_Q_BODY, .job = 1, .after = 5},
+		       &rows);
+	ck_assert_uint_eq(rows.n, 0);
+	store_rows_fini(&rows);
 	store_kit_read(store, (struct store_query){.kind = STORE_Q_BODY, .job = 1, .after = 2},
 		       &rows);
 	ck_assert_uint_eq(rows.n, 1);
