@@ -23,7 +23,7 @@ void collect_init(struct collect *c, uint64_t n)
 	grow(c, n);
 }
 
-static json_t *value_of(struct outcome *o)
+json_t *collect_value(const struct outcome *o)
 {
 	if (o->state == OUTCOME_FAILED || o->state == OUTCOME_CANCELLED)
 		return o->error != NULL ? json_pack("{s:o}", "error", failure_json(o->error))
@@ -31,11 +31,12 @@ static json_t *value_of(struct outcome *o)
 	return o->value != NULL ? json_incref(o->value) : json_null();
 }
 
-void collect_put(struct collect *c, uint64_t index, struct outcome *o)
+void collect_put_value(struct collect *c, uint64_t index, json_t *v)
 {
-	if (c->list == NULL)
+	if (c->list == NULL) {
+		json_decref(v);
 		return;
-	json_t *v = value_of(o);
+	}
 	c->n_bytes += v != NULL ? json_dumpb(v, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) : 0;
 	grow(c, index + 1);
 	if (c->n_bytes > COLLECT_BYTES || c->list == NULL || v == NULL) {
@@ -44,6 +45,12 @@ void collect_put(struct collect *c, uint64_t index, struct outcome *o)
 		return;
 	}
 	json_array_set_new(c->list, index, v);
+}
+
+void collect_put(struct collect *c, uint64_t index, struct outcome *o)
+{
+	if (c->list != NULL)
+		collect_put_value(c, index, collect_value(o));
 }
 
 json_t *collect_take(struct collect *c)

@@ -15,8 +15,11 @@ struct collect {
 
 /* n: elements known beforehand; they are null until put. */
 void collect_init(struct collect *c, uint64_t n);
-/* Takes the value out of the outcome; a failure becomes {"error":…}. */
+/* What stands for an outcome in a list, a new reference; a failure becomes {"error":…}. */
+json_t *collect_value(const struct outcome *o);
 void collect_put(struct collect *c, uint64_t index, struct outcome *o);
+/* The same of a value that was kept; takes the reference. */
+void collect_put_value(struct collect *c, uint64_t index, json_t *v);
 /* The list, now the caller's. */
 json_t *collect_take(struct collect *c);
 void collect_fini(struct collect *c);

@@ -179,6 +179,7 @@ static void remember(struct task *t, enum results_class c, uint64_t seq)
 	m.n_failed = (uint32_t)t->out.n_failed;
 	results_mark(t->env->results, each_cursor(t->up), &m);
 	each_keep_item(t, &m, (int)c, seq);
+	each_list_keep(t);
 	t->is_marked = true;
 }
 

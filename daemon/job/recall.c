@@ -421,8 +421,8 @@ enum err recall_put_outcome(struct jobenv *env, struct slice path, const struct 
 static const char *const fact_kind[] = {
 	[RECALL_OUTCOME] = "outcome", [RECALL_DEADLINE] = "deadline", [RECALL_DUE] = "due",
 	[RECALL_FINALLY] = "finally", [RECALL_RETRY] = "retry",	      [RECALL_PAGES] = "pages",
-	[RECALL_SETTLED] = "settled", [RECALL_AGAIN] = "again",	      [RECALL_ITEM] = "item",
-	[RECALL_SEQ] = "seq",
+	[RECALL_VALUE] = "value",     [RECALL_SETTLED] = "settled",   [RECALL_AGAIN] = "again",
+	[RECALL_ITEM] = "item",	      [RECALL_SEQ] = "seq",
 };
 
 enum err recall_put(struct jobenv *env, struct slice path, enum recall_fact n, int64_t wall_ns,

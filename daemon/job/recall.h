@@ -23,6 +23,9 @@ enum recall_fact {
 	 * items below ended with up to that seq belongs to attempts that are over. */
 	RECALL_RETRY,
 	RECALL_PAGES, /* of a source: which page comes next; of a text: it is over */
+	/* Of an item of an each whose list is asked for: its value. At the each itself: the list
+	 * has been given up. */
+	RECALL_VALUE,
 	/* What an order to run failed tasks again needs to know (job/again.h): */
 	RECALL_SETTLED, /* the task ended well: what failed or was cancelled below it stays so */
 	RECALL_AGAIN,	/* at: seq of the line a new one replaces; data: `CLASS WALL_NS` */

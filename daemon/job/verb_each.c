@@ -77,7 +77,7 @@ static bool begin(act_self *self, struct each_frame *e, struct task *t)
 	children_recall(&e->c, &e->cursor->tally);
 	results_cursor_add(t->env->results, e->cursor);
 	if (t->wants_value)
-		collect_init(&e->values, e->n_source);
+		each_list_open(e);
 	act_event_set(e->room);
 	if (s->mode == EACH_GROUP && e->c.n_failed > 0)
 		children_cancel(self, &e->c, ACT_WHY_SIBLING);
@@ -117,6 +117,7 @@ static void mark(struct each_frame *e, struct task *item)
 	if (!item->env->keeps_failed || (m.kind == KIND_NONE && m.n_failed == 0))
 		recall_drop_tree(item->env, task_path_in(item, path));
 	each_keep_item(item, &m, RESULTS_CLASSES, 0);
+	each_list_keep(item);
 }
 
 static void item_ended(struct each_frame *e, struct task *item)

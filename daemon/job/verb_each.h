@@ -101,6 +101,7 @@ struct each_frame {
 	void *src; /* the source's own state, freed by its fini */
 	struct children c;
 	struct collect values;
+	bool has_given_up; /* the list is too long to be kept */
 	struct results_cursor *cursor; /* its own until it ends */
 	struct task *source;	       /* whose value the items are taken from */
 	struct failure *broken;	       /* why the source ended too early; NULL: it did not */
@@ -197,6 +198,12 @@ bool each_emits_has(const struct node *n);
 /* The each whose items an emit makes; NULL: of none. */
 struct each_frame *each_emits_for(const struct task *emit);
 struct feed *each_emits_feed(const struct each_frame *e);
+
+/* ---- the list of values (verb_each_list.c) ---- */
+
+void each_list_open(struct each_frame *e);
+/* What the item gave goes into the commit that marks it done. */
+void each_list_keep(struct task *item);
 
 /* ---- the feeder (verb_each_feeder.c) ---- */
 

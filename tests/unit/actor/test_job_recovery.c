@@ -83,6 +83,11 @@ static const struct row rows[] = {
 	 "{\"run\":{\"each\":{\"in\":{\"emits\":{\"sequence\":[{\"emit\":1},{\"emit\":2},{\"fail\":"
 	 "\"x\"}]}},\"concurrency\":1,\"do\":{\"fetch\":\"" H "/slow/9?${item}\"}}}}",
 	 NULL, "failed", 4, 1, 0, 5, 1},
+	{"values of lists after a restart",
+	 "{\"run\":{\"sequence\":[{\"id\":\"g\",\"gather\":[{\"emit\":1},\"" H
+	 "/json\"]},{\"id\":\"e\",\"each\":{\"in\":[1,2],\"do\":{\"emit\":{\"n\":\"${item}\"}}}},"
+	 "\"" H "/slow/20\",{\"emit\":\"${g/1/json/a} ${e/1/n}\"}]}}",
+	 NULL, "succeeded", 6, 0, 0, 6, 2},
 	{"any keeps its winner",
 	 "{\"run\":{\"sequence\":[{\"id\":\"w\",\"any\":[{\"sequence\":[\"" H
 	 "/status/404\"]},{\"sequence\":[{\"emit\":7}]}]},\"" H "/slow/30?${w}\"]}}",
