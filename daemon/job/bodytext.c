@@ -80,9 +80,14 @@ void bodytext_close(struct bodytext *b)
 
 void bodytext_release(struct bodytext *b)
 {
+	const struct results_spec *r = &b->env->spec->results;
 	json_int_t seq = json_integer_value(json_object_get(b->value, "seq"));
 	struct store_op *op = NULL;
-	if (b->file != 0 && seq > 0) /* 0: its line waits for its turn */
+	if (seq == 0 && r->ordered && r->body_inline)
+		return; /* its line waits for its turn, and names it */
+	if (seq == 0)
+		seq = 1; /* it has no line: the next that goes takes it along */
+	if (b->file != 0)
 		op = results_op(b->env->results, STORE_BODY_SEQ);
 	if (op != NULL)
 		op->body = (struct store_body){
