@@ -224,6 +224,19 @@ static int start_producer(act_self *self, struct each_frame *e)
 	return children_help(self, &e->c, produce_step, &p, sizeof(p));
 }
 
+/* Neither can do without the other. */
+static void start_helpers(act_self *self, struct each_frame *e)
+{
+	if (each_feeder_start(self, e))
+		e->produces = start_producer(self, e);
+	else
+		e->produces = ACT_ENOMEM;
+	if (e->produces != ACT_ENOMEM)
+		return;
+	task_fail(e->t, KIND_MEMORY, "no memory for a task");
+	children_cancel(self, &e->c, ACT_WHY_SIBLING);
+}
+
 /* The producer comes too late to start, yet it began in an earlier life: it is gone through as it
  * is, cancelled, so that its `finally` runs. */
 static bool produces_late(const struct each_frame *e)
@@ -270,11 +283,7 @@ int verb_each_step(act_self *self, void *task)
 	if (!begin(self, e, t))
 		return ACT_OK;
 	task_waits(t, TASK_WAITS_CHILDREN, act_now_ns(self), 0);
-	if (!each_feeder_start(self, e))
-		task_fail(t, KIND_MEMORY, "no memory for a task");
-	e->produces = start_producer(self, e);
-	if (e->produces == ACT_ENOMEM)
-		task_fail(t, KIND_MEMORY, "no memory for a task");
+	start_helpers(self, e);
 	if (produces_late(e))
 		CO_CALL(&e->co, e->rc, e->ops->produce, e->src);
 	for (;;) {

@@ -101,7 +101,7 @@ struct each_frame {
 	void *src; /* the source's own state, freed by its fini */
 	struct children c;
 	struct collect values;
-	bool has_given_up; /* the list is too long to be kept */
+	bool has_given_up;	       /* the list is too long to be kept */
 	struct results_cursor *cursor; /* its own until it ends */
 	struct task *source;	       /* whose value the items are taken from */
 	struct failure *broken;	       /* why the source ended too early; NULL: it did not */
