@@ -3,7 +3,7 @@ import json
 import os
 import sqlite3
 
-from harness import Daemon, Web, case, muster, muster_start, wait_until
+from harness import Daemon, Web, case, muster, wait_until
 
 
 def submit(d, job, *options):
@@ -398,16 +398,15 @@ def a_body_that_is_cut_stays_until_its_items_are_done_and_no_longer():
             {"each": {"in": {"lines": w.url + "/lines"}, "where": {"": {"match": "/i*000"}}, "do": {"sequence": [{"sleep": "300ms"}, w.url + "${item}"]}}},
             {"each": {"in": {"pages": {"first": w.url + "/page", "next": "/none", "items": "/items"}}, "do": {"emit": "${item}"}}},
             {"sleep": "1h"}]}}, f)
-    p = muster_start(d, "submit", "job.json")
+    name = muster(d, "submit", "--detach", "job.json").out.strip()
     wait_until("the lines to be cut", lambda: kept() == 1)
-    wait_until("the sleep", lambda: "sleeps" in muster(d, "explain", "j1/0.2").out)
+    wait_until("the sleep", lambda: "sleeps" in muster(d, "explain", name + "/0.2").out)
     assert kept() == 0
     for path, _, names in os.walk(os.path.join(d.state, "bodies")):
         for name in names:
             os.unlink(os.path.join(path, name))
     n = w.count()
     d.restart()
-    wait_until("the sleep", lambda: "sleeps" in muster(d, "explain", "j1/0.2").out)
+    wait_until("the sleep", lambda: "sleeps" in muster(d, "explain", name + "/0.2").out)
     assert w.count() == n, w.paths()[n:]
-    p.terminate()
-    p.wait(10)
+    assert muster(d, "cancel", name).status == 0
