@@ -259,6 +259,7 @@ uint64_t store_op_owner(const struct store_op *op)
 	case STORE_CURSOR_PUT:
 		return op->cursor.job;
 	case STORE_BODY_PUT:
+	case STORE_BODY_SEQ:
 		return op->body.job;
 	case STORE_ACK:
 		return op->ack.job;

@@ -360,6 +360,7 @@ static void page_put(struct pages *p)
 	struct bytes state = BYTES_LIMIT(0);
 	page_next(p);
 	p->n++;
+	results_make_room(e->t->env->results);
 	if (p->n_lines > 0 && feed_put(p->fed.feed, &p->lines, p->n_lines, &p->put) != ERR_OK)
 		BREAK(p, KIND_MEMORY, "%s", "no memory for its items");
 	write_state(p, &state);

@@ -115,6 +115,7 @@ void each_text_over(struct each_frame *e)
 	struct text *x = text_of(e);
 	if (x == NULL || x->body.file == 0 || was_over(e))
 		return;
+	results_make_room(e->t->env->results);
 	recall_put(e->t->env, each_source_path(e, path), RECALL_PAGES, 0, SLICE_LIT("over"));
 	bodytext_release(&x->body);
 }

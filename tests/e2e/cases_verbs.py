@@ -403,8 +403,8 @@ def a_body_that_is_cut_stays_until_its_items_are_done_and_no_longer():
     wait_until("the sleep", lambda: "sleeps" in muster(d, "explain", name + "/0.2").out)
     assert kept() == 0
     for path, _, names in os.walk(os.path.join(d.state, "bodies")):
-        for name in names:
-            os.unlink(os.path.join(path, name))
+        for body in names:
+            os.unlink(os.path.join(path, body))
     n = w.count()
     d.restart()
     wait_until("the sleep", lambda: "sleeps" in muster(d, "explain", name + "/0.2").out)
