@@ -75,7 +75,8 @@ class Trickle:
                     continue
                 poll.unregister(fd)
                 answered.append(self._one(held.pop(fd), tell))
-            for conn in answered[:64]:
+            answered = answered[64:] + answered[:64]
+            for conn in answered[-64:]:
                 with contextlib.suppress(OSError):
                     conn.send(b"x")
 

@@ -40,6 +40,8 @@ void conn_break(struct conn *c, enum kind kind, const char *phase, const char *w
 
 static void on_final_head(struct conn *c, struct evbuffer *buf)
 {
+	bool is_slow =
+		c->head.framing == FRAMING_LENGTH && evbuffer_get_length(buf) < c->head.length;
 	c->rx = RX_BODY;
 	if (c->head.framing == FRAMING_CHUNKED) {
 		dechunk_init(&c->dechunk, c->head.limits.bytes);
@@ -47,6 +49,8 @@ static void on_final_head(struct conn *c, struct evbuffer *buf)
 	}
 	give_head(c, buf);
 	c->hooks->head(c->call, &c->head);
+	if (is_slow)
+		head_drop_texts(&c->head); /* others want the memory */
 	/* An answer before the request is out: see conn_out_turn. */
 	if (c->tx != TX_OVER)
 		c->hooks->wake(c->call);
@@ -83,7 +87,7 @@ void conn_on_input(struct evbuffer *buf, const struct evbuffer_cb_info *info, vo
 	c->hooks->received(c->call, info->n_added);
 	c->editing = true;
 	if (c->rx == RX_BODY && c->head.n_fields > 0)
-		head_drop_texts(&c->head); /* it takes its time: others want the memory */
+		head_drop_texts(&c->head); /* it takes its time, too */
 	if (c->rx == RX_HEAD)
 		take_head(c, buf);
 	if (c->rx == RX_BROKEN)
