@@ -52,7 +52,7 @@ def peers(work):
         subprocess.run(["go", "build", "-o", f"{work}/go", f"{HERE}/actors/peers/actors.go"], check=True,
                        env=dict(os.environ, GO111MODULE="off", GOFLAGS=""))
         found["go"] = (lambda name: [f"{work}/go", *name], {})
-        found["go, 1 cpu"] = (lambda name: [f"{work}/go", *name], {"GOMAXPROCS": "1"})
+        found["go-1cpu"] = (lambda name: [f"{work}/go", *name], {"GOMAXPROCS": "1"})
     if shutil.which("erlc"):
         subprocess.run(["erlc", "-o", work, f"{HERE}/actors/peers/actors.erl"], check=True)
         found["erlang"] = (lambda name: ["erl", "-noshell", "+P", "2000000", "-pa", work, "-run", "actors", "main",
@@ -60,7 +60,7 @@ def peers(work):
     missing = caf(work)
     if missing is None:
         found["caf"] = (lambda name: [f"{work}/caf", *name], {})
-        found["caf, 1 cpu"] = (lambda name: [f"{work}/caf", *name], {"ONE_THREAD": "1"})
+        found["caf-1cpu"] = (lambda name: [f"{work}/caf", *name], {"ONE_THREAD": "1"})
     else:
         print(missing)
     wanted = os.environ.get("PEERS")
