@@ -46,11 +46,13 @@ act_id bench_spawn(act_self *self, const act_class *cls, const void *arg, uint16
 	return id;
 }
 
+/* As in the peers, the value stays in a register; nobody can leave the work out. */
 double bench_burn(unsigned cost)
 {
-	volatile double x = 0.5;
+	double x = 0.5;
 	for (unsigned i = 0; i < cost; i++)
 		x = 3.7 * x * (1 - x);
+	__asm__ volatile("" : : "m"(x));
 	return x;
 }
 
