@@ -86,6 +86,8 @@ struct host_upload {
 	bool is_wanted;	 /* the connection waits for more */
 	bool is_reading; /* a worker has it */
 	enum err result;
+	int64_t due_ns; /* at max_rate: when the next bytes may go */
+	bool is_early;	/* they were asked for before */
 };
 
 enum spill_state { SPILL_NONE, SPILL_IDLE, SPILL_WRITING, SPILL_DONE };

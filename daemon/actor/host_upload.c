@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE (256u << 10)
+#define PIECE	     (256u << 10)
+#define SLICES_PER_S 10
 
 void host_upload_free(void *upload)
 {
@@ -20,6 +21,30 @@ void host_upload_free(void *upload)
 	free(u);
 }
 
+/* At max_rate the next bytes are not due yet: the step sees to them in time. */
+static bool is_early(struct host_one *c)
+{
+	struct host_upload *u = c->upload;
+	u->is_early = c->call->max_rate_bytes > 0 && act_shard_now_ns(c->host->shard) < u->due_ns;
+	if (u->is_early)
+		host_wake(c);
+	return u->is_early;
+}
+
+/* Of n bytes so many as may go now. */
+static size_t paced(struct host_one *c, size_t n)
+{
+	struct host_upload *u = c->upload;
+	int64_t now = act_shard_now_ns(c->host->shard), rate = c->call->max_rate_bytes;
+	if (rate <= 0)
+		return n;
+	size_t slice = (size_t)(rate / SLICES_PER_S > 0 ? rate / SLICES_PER_S : 1);
+	n = n < slice ? n : slice;
+	u->due_ns = (u->due_ns > now ? u->due_ns : now) +
+		    (int64_t)((double)n * (double)NS_PER_S / (double)rate);
+	return n;
+}
+
 /* In a callback of the exchange. */
 static enum err pull(void *ctx, char *buf, size_t cap, size_t *ret_n)
 {
@@ -29,8 +54,11 @@ static enum err pull(void *ctx, char *buf, size_t cap, size_t *ret_n)
 		return ERR_AGAIN;
 	if (u->result != ERR_OK)
 		return u->result;
+	if (is_early(c))
+		return ERR_AGAIN;
 	if (u->taken < u->n) {
 		size_t n = u->n - u->taken < cap ? u->n - u->taken : cap;
+		n = paced(c, n);
 		memcpy(buf, u->piece + u->taken, n);
 		u->taken += n;
 		*ret_n = n;
@@ -76,10 +104,25 @@ static int read_piece(void *arg)
 	return ACT_OK;
 }
 
+static void go_on_in_time(act_self *self, struct host_one *c)
+{
+	struct host_upload *u = c->upload;
+	if (act_now_ns(self) < u->due_ns) {
+		act_timer_set_at(self, &c->timer, u->due_ns);
+		return;
+	}
+	u->is_early = false;
+	exchange_body_ready(c->host->hosts->opts.exchange, c->id);
+}
+
 void host_upload_step(act_self *self, struct host_one *c)
 {
 	struct host_upload *u = c->upload;
-	if (u == NULL || !u->is_wanted || u->is_reading || c->has_ended)
+	if (u == NULL || u->is_reading || c->has_ended)
+		return;
+	if (u->is_early)
+		go_on_in_time(self, c);
+	if (!u->is_wanted)
 		return;
 	struct act_work w = {.fn = read_piece,
 			     .arg = u,

@@ -28,7 +28,16 @@ ENDS = {
     "sleep": (0, "succeeded", {"ok": 1}, ["/one"]),
     "sequence": (0, "succeeded", {"ok": 2}, ["/token", "/private"]),
     "post": (0, "succeeded", {"ok": 1}, ["/echo"]),
+    "with": (0, "succeeded", {"ok": 3}, ["/token", "/private", "/logout"]),
+    "timer": (0, "succeeded", {"ok": 1}, ["/one"]),
+    "json": (0, "succeeded", {"ok": 1}, ["/token"]),
+    "reuse": (0, "succeeded", {"ok": 3}, ["/one", "/two", "/three"]),
+    "stream": (0, "succeeded", {"ok": 5}, ["/lines", "/cleanup"]),
+    "blocking": (0, "succeeded", {"ok": 2}, ["/lines"]),
 }
+
+
+PROGRAMS = {"exec": {"programs": ["/usr/bin/wc"]}}
 
 
 def scripted():
@@ -45,6 +54,8 @@ def scripted():
             return next(flaky), [], b""
         if path == "/token":
             return 200, [("Content-Type", "application/json")], b'{"token":"s3cret"}'
+        if path == "/lines":
+            return 200, [], b"one\ntwo\nthree\n"
         if path == "/private" and dict(hit["headers"]).get("Authorization") != "Bearer s3cret":
             return 401, [], b""
         return 200, [], hit["body"] or path.encode()
@@ -63,7 +74,7 @@ def run(d, w, name):
 @case
 def every_job_of_the_cookbook_ends_as_it_says():
     assert sorted(ENDS) == sorted(x[:-5] for x in os.listdir(JOBS))
-    d = Daemon()
+    d = Daemon(PROGRAMS)
     wrong = []
     for name, (status, state, tasks, paths) in ENDS.items():
         w = scripted()
@@ -76,7 +87,7 @@ def every_job_of_the_cookbook_ends_as_it_says():
 
 @case
 def cookbook_examples_give_the_values_they_promise():
-    d, w = Daemon(), scripted()
+    d, w = Daemon(PROGRAMS), scripted()
     _, lines, _ = run(d, w, "timeout")
     assert [x.get("value") for x in lines if x["ok"]] == ["Operation timed out"], lines
     _, lines, _ = run(d, w, "catch")
@@ -89,6 +100,15 @@ def cookbook_examples_give_the_values_they_promise():
     assert time.monotonic() - began >= 0.4 and w.most_running <= 2 + 1
     _, lines, _ = run(d, w, "any")
     assert [x["body"] for x in lines if x["ok"]] == ["/two"], lines
+    _, lines, _ = run(d, w, "stream")
+    assert [x["value"] for x in lines if "value" in x] == ["one", "two", "three"], lines
+    _, lines, _ = run(d, w, "blocking")
+    assert [x["value"]["stdout"] for x in lines if "value" in x] == ["3\n"], lines
+    _, lines, _ = run(d, w, "json")
+    assert lines[0]["/token"] == "s3cret" and "body" not in lines[0], lines
+    _, _, final = run(d, w, "timer")
+    took = {x["id"]: x["elapsed_ms"] for x in final["scopes"]}
+    assert sorted(took) == ["both", "first", "nap"] and took["both"] >= took["nap"] >= 150, took
 
 
 @case
