@@ -268,3 +268,13 @@ def a_program_that_waits_is_told_what_for():
     assert f"job {job}" in muster(d, "actors").out
     assert muster(d, "cancel", job).status == 0
     assert muster(d, "wait", job, "--wait", "5s").status == 4
+
+
+@case
+def a_program_that_wants_too_much_memory_fails_alone():
+    d = Daemon({"exec": dict(SH["exec"], memory="96M")})
+    r = submit(d, sh("head -c 400M /dev/zero | tail -n 1 | wc -c"))
+    value = r.lines[0]["value"]
+    assert "exhausted" in value["stderr"] or "memory" in value["stderr"].lower() or value["exit"] != 0, value
+    assert value["stdout"].strip() != str(400 << 20), value
+    assert submit(d, sh("echo fine")).lines[0]["value"]["stdout"] == "fine\n"

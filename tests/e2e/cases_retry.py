@@ -1,6 +1,7 @@
 """`muster retry`: what failed in an ended job runs again, on real servers, over kill -9."""
 import collections
 import json
+import os
 import time
 
 from harness import Daemon, RpcError, Web, case, muster, wait_until
@@ -130,3 +131,46 @@ def retry_is_refused_while_a_job_runs_and_once_it_is_forgotten():
             raise AssertionError("a forgotten job was taken")
         except RpcError as e:
             assert e.kind == "not_found", e
+
+
+@case
+def retry_of_pages_asks_for_no_page_again():
+    pages = {"/p1": ({"items": ["a", "broken1", "b"], "next": "/p2"}), "/p2": {"items": ["broken2", "c"]}}
+    broken = [True]
+
+    def answer(hit):
+        if hit["path"] in pages:
+            return 200, [("Content-Type", "application/json")], json.dumps(pages[hit["path"]]).encode()
+        return (404 if broken[0] and "broken" in hit["path"] else 200), [], b"x"
+    d, w = Daemon(), Web(answer)
+    with open("j.json", "w", encoding="ascii") as f:
+        json.dump({"run": {"each": {"in": {"pages": {"first": w.url + "/p1", "next": "/next", "items": "/items"}}, "as": "i",
+                                    "do": {"fetch": w.url + "/i/${i}"}}}}, f)
+    job = muster(d, "submit", "--detach", "j.json").out.strip()
+    muster(d, "wait", job)
+    broken[0] = False
+    with w.lock:
+        w.hits.clear()
+    d.restart()
+    assert muster(d, "retry", job).status == 0
+    assert muster(d, "wait", job).status == 0
+    assert sorted(w.paths()) == ["/i/broken1", "/i/broken2"], w.paths()
+    shown = json.loads(muster(d, "show", job, "--json").out)
+    assert shown["tasks"]["failed"] == 0 and shown["tasks"]["ok"] == shown["tasks"]["total"] == 7, shown
+
+
+@case
+def retry_runs_programs_and_groups_again():
+    d, here = Daemon({"exec": {"programs": ["/bin/sh"]}}), os.getcwd()
+    with open("j.json", "w", encoding="ascii") as f:
+        json.dump({"run": {"group": [{"exec": {"argv": ["/bin/sh", "-c", f"test -e {here}/mended"]}},
+                                     {"sequence": [{"exec": {"argv": ["/bin/sh", "-c", f"echo . >>{here}/ran"]}}, {"sleep": "1m"}]}]}}, f)
+    job = muster(d, "submit", "--detach", "j.json").out.strip()
+    assert muster(d, "wait", job).status == 1
+    with open("mended", "w", encoding="ascii") as f:
+        f.write("x")
+    assert muster(d, "retry", job).status == 0
+    assert muster(d, "cancel", job).status == 0
+    muster(d, "wait", job)
+    shown = json.loads(muster(d, "show", job, "--json").out)
+    assert shown["state"] == "cancelled" and shown["tasks"]["failed"] == 0, shown

@@ -40,7 +40,8 @@ struct job_world {
 	struct job_peers peers;
 	struct hosts hosts;
 	act_id keeper;
-	int64_t start_ns; /* of this life */
+	int64_t start_ns;		     /* of this life */
+	void (*equip)(struct job_world *jw); /* what else a life needs; NULL: nothing */
 	/* what the servers saw */
 	uint32_t n_requests, n_now, most_now, n_given_up;
 	bool is_mended;	   /* /down… and /hangs… answer 200 */
@@ -335,6 +336,8 @@ static inline void job_world_begin(struct job_world *jw)
 	jw->peers.limiter = limiter_spawn(jw->w.root, &lo);
 	struct named_opts no = {.store = jw->peers.durable, .clock = &jw->w.fake.clock};
 	jw->peers.named = named_spawn(jw->w.root, &no);
+	if (jw->equip != NULL)
+		jw->equip(jw);
 	jw->keeper = jobs_spawn(jw->w.root, &jw->peers);
 	ck_assert(jw->peers.durable != 0 && jw->peers.limiter != 0 && jw->keeper != 0);
 	world_settle(&jw->w);
@@ -508,7 +511,7 @@ static inline uint64_t feed(struct job_world *jw, uint64_t job, uint64_t offset,
 static inline json_t *json_of(struct asked *a)
 {
 	json_error_t e;
-	json_t *v = json_loadb(a->body.p, a->body.n, 0, &e);
+	json_t *v = json_loadb(a->body.p, a->body.n, JSON_ALLOW_NUL, &e);
 	ck_assert_msg(v != NULL, "%s in %s", e.text, bytes_cstr(&a->body));
 	asked_free(a);
 	return v;

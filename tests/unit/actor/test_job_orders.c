@@ -319,6 +319,28 @@ START_TEST(no_more_jobs_run_than_are_admitted_and_the_important_go_first)
 }
 END_TEST
 
+/* A minute of waiting is worth one step: 3, after four minutes, goes before a new 6. */
+START_TEST(who_has_waited_long_enough_goes_before_the_important)
+{
+	struct job_world jw = {.peers.config = one_at_a_time};
+	struct store_options o = {.kind = STORE_MEMORY};
+	ck_assert_int_eq(store_open(&o, &jw.durable), ERR_OK);
+	ck_assert_int_eq(store_open(&o, &jw.memory), ERR_OK);
+	table_init(&jw.flaky, 1);
+	job_world_begin(&jw);
+	uint64_t hangs = submit(&jw, "{\"run\":\"" H "/hang\"}");
+	uint64_t old = submit(&jw, "{\"priority\":3,\"run\":\"" H "/ok-old\"}");
+	world_run_for(&jw.w, 4 * 60 * 1000 * MS);
+	submit(&jw, "{\"priority\":6,\"run\":\"" H "/ok-new\"}");
+	submit(&jw, "{\"priority\":9,\"run\":\"" H "/ok-first\"}");
+	json_decref(json_of(order(&jw, hangs, JOB_CALL_CANCEL)));
+	world_run_for(&jw.w, 1000 * MS);
+	ck_assert_str_eq(bytes_cstr(&jw.seen), "/hang\n/ok-first\n/ok-old\n/ok-new\n");
+	ended_as(&jw, old, "succeeded", 1, 0, 0, 0, 0);
+	job_world_close(&jw);
+}
+END_TEST
+
 START_TEST(what_is_not_available_is_refused_by_name)
 {
 	struct job_world jw;
@@ -349,6 +371,7 @@ int main(void)
 		another_users_job_does_not_exist,
 		an_unread_volatile_job_launches_nothing_beyond_its_bytes,
 		no_more_jobs_run_than_are_admitted_and_the_important_go_first,
+		who_has_waited_long_enough_goes_before_the_important,
 		what_is_not_available_is_refused_by_name,
 	};
 	return run_tests("orders", tests, sizeof(tests) / sizeof(*tests));

@@ -230,6 +230,18 @@ static const struct row rows[] = {
 	 2,
 	 "/down?2",
 	 "0.0 0.1"},
+	{"what a generator gave is not asked for again",
+	 "{\"run\":{\"each\":{\"in\":{\"emits\":{\"sequence\":[{\"emit\":\"ok1\"},\"" H
+	 "/ok?g\",{\"emit\":\"down\"}]}},\"as\":\"p\",\"do\":{\"fetch\":\"" H "/${p}\"}}}}",
+	 NULL,
+	 {4, 1, 0, 0, 0},
+	 "succeeded",
+	 {5, 0, 0, 0, 0},
+	 "succeeded",
+	 6,
+	 1,
+	 "/down",
+	 "0.1"},
 	{"a deadline that passed is given anew",
 	 "{\"deadline\":\"60ms\",\"run\":{\"sequence\":[\"" H "/ok\",\"" H "/hangs\",\"" H
 	 "/ok?2\"]}}",
