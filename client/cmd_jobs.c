@@ -1,10 +1,9 @@
 /*
  * cmd_jobs -- what is asked about jobs and told to them: jobs show wait cancel pause resume retry
- * forget explain.
+ * forget.
  */
 #include "client/ask.h"
 #include "client/command.h"
-#include "client/history.h"
 #include "client/outcome.h"
 #include "client/render.h"
 #include "client/say.h"
@@ -113,15 +112,7 @@ static enum status show_object(const struct args *a, const json_t *answer)
 	struct bytes text = {.limit = 0};
 	if (args_has(a, OPTION_JSON))
 		return ask_print_json(answer);
-	const json_t *tasks = json_object_get(answer, "tasks");
-	const json_t *result = json_object_get(answer, "result");
-	if (result != NULL)
-		render_object(&text, &r, result);
-	else if (json_is_array(tasks) && json_array_size(tasks) == 0)
-		bytes_printf(&text, "%s: no task waits for anything there\n",
-			     json_string_value(json_object_get(answer, "state")));
-	else
-		render_object(&text, &r, answer);
+	render_object(&text, &r, answer);
 	enum status s = ask_print(&text);
 	bytes_fini(&text);
 	return s;
@@ -136,45 +127,6 @@ int command_show(const struct args *a)
 		s = ask(m, "job.get", job_params(a->arg.v[0]), &answer);
 	if (s == STATUS_OK)
 		s = show_object(a, answer);
-	json_decref(answer);
-	muster_close(m);
-	return (int)s;
-}
-
-/* Of a task that has ended: it waits for nothing, but it has a result. */
-static enum status add_history(struct muster *m, const json_t *params, json_t *answer)
-{
-	json_t *line = NULL;
-	const char *job = json_string_value(json_object_get(params, "job"));
-	if (json_array_size(json_object_get(answer, "tasks")) != 0)
-		return STATUS_OK;
-	enum status s =
-		history_find(m, job, json_string_value(json_object_get(params, "path")), &line);
-	if (line != NULL)
-		json_object_set_new(answer, "result", line);
-	return s;
-}
-
-/* JOB or JOB/PATH */
-int command_explain(const struct args *a)
-{
-	struct muster *m = NULL;
-	json_t *answer = NULL;
-	const char *text = a->arg.v[0], *slash = strchr(text, '/');
-	json_t *params = json_object();
-	json_object_set_new(
-		params, "job",
-		json_stringn(text, slash != NULL ? (size_t)(slash - text) : strlen(text)));
-	if (slash != NULL)
-		json_object_set_new(params, "path", json_string(slash + 1));
-	enum status s = ask_open(a, &m);
-	if (s == STATUS_OK)
-		s = ask(m, "job.explain", json_incref(params), &answer);
-	if (s == STATUS_OK && slash != NULL)
-		s = add_history(m, params, answer);
-	if (s == STATUS_OK)
-		s = show_object(a, answer);
-	json_decref(params);
 	json_decref(answer);
 	muster_close(m);
 	return (int)s;

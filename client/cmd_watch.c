@@ -42,8 +42,34 @@ static unsigned bar_width(const struct frame *f)
 	return 8 + spare / 2;
 }
 
+/* In a narrow window: job, part, bar, failed. */
+#define NARROW 60
+
+static unsigned narrow_bar(const struct frame *f)
+{
+	return f->columns > 34 ? f->columns - 26 : 8;
+}
+
+static void draw_narrow_row(struct frame *f, const struct jobrow *r)
+{
+	bool has_ended = jobrow_has_ended(r->state);
+	enum style bar = has_ended ? STYLE_DIM : r->failed > 0 ? STYLE_WARN : STYLE_GOOD;
+	frame_cell(f, 6, jobrow_style(r->state), "%s", r->job);
+	frame_cell(f, -4, STYLE_PLAIN, "%d%%", (int)(r->part * 100));
+	frame_bar(f, narrow_bar(f), bar, r->part);
+	frame_cell(f, -7, r->failed > 0 ? STYLE_BAD : STYLE_PLAIN, "%lld", (long long)r->failed);
+	frame_line(f);
+}
+
 static void draw_columns(struct frame *f)
 {
+	if (f->columns < NARROW) {
+		frame_cell(f, 6, STYLE_DIM, "job");
+		frame_cell(f, (int)narrow_bar(f) + 5, STYLE_DIM, "progress");
+		frame_cell(f, -7, STYLE_DIM, "failed");
+		frame_line(f);
+		return;
+	}
 	frame_cell(f, 6, STYLE_DIM, "job");
 	frame_cell(f, 10, STYLE_DIM, "state");
 	frame_cell(f, name_width(f), STYLE_DIM, "name");
@@ -58,6 +84,10 @@ static void draw_columns(struct frame *f)
 static void draw_row(struct frame *f, const struct jobrow *r)
 {
 	char rate[LIVE_TEXT], left[LIVE_TEXT], done[48];
+	if (f->columns < NARROW) {
+		draw_narrow_row(f, r);
+		return;
+	}
 	snprintf(done, sizeof(done), "%lld/%lld", (long long)r->done, (long long)r->total);
 	enum style bar = r->failed > 0 ? STYLE_WARN : STYLE_GOOD;
 	frame_cell(f, 6, STYLE_BOLD, "%s", r->job);

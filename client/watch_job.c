@@ -158,8 +158,9 @@ static void draw_progress(struct frame *f, const struct jobrow *r)
 	frame_cell(f, 0, STYLE_PLAIN, "%lld ok ", (long long)r->ok);
 	frame_cell(f, 0, r->failed > 0 ? STYLE_BAD : STYLE_PLAIN, "%lld failed ",
 		   (long long)r->failed);
-	frame_cell(f, 0, STYLE_PLAIN, "%lld handled  %lld cancelled ", (long long)r->handled,
-		   (long long)r->cancelled);
+	if (f->columns >= 60)
+		frame_cell(f, 0, STYLE_PLAIN, "%lld handled  %lld cancelled ",
+			   (long long)r->handled, (long long)r->cancelled);
 	frame_cell(f, 0, STYLE_BOLD, "%s", jobrow_rate(text, r->per_s));
 	if (r->left_ms >= 0)
 		frame_cell(f, 0, STYLE_PLAIN, " %s left", live_elapsed(text, r->left_ms));

@@ -1,18 +1,14 @@
 /*
- * control_explain -- the method job.explain: what the tasks of a job wait for, from its actor, the
- * keys that hold its requests back, from the limiter, and the named objects its tasks wait for, as
- * one answer.
+ * control_explain -- the method job.explain: what the tasks of a job wait for, or what became of
+ * one, from its actor, and the named objects its tasks wait for, as one answer.
  */
 #include "actor/control_job.h"
 #include "actor/control_methods.h"
 #include "actor/control_state.h"
-#include "actor/limiter.h"
 #include "actor/named.h"
 #include "proto/result.h"
 
 #include <stdio.h>
-
-#define KEYS_MAX 16
 
 struct explain_params {
 	const char *job, *path;
@@ -25,70 +21,11 @@ static const struct field_table table = FIELD_TABLE("params", fields);
 
 struct explain_frame {
 	struct keeper_ask ask; /* first two: given at the start */
-	struct limit_explain_ask keys;
 	struct named_explain objects;
 	act_co co;
 	int rc;
 	act_msg *reply, *rows;
 };
-
-/* One key with all the requests of this job that stand at it. */
-struct held_by {
-	const struct limit_row *row; /* of the one that waits longest */
-	uint32_t n;
-};
-
-static uint32_t group(const struct limit_rows *rows, struct held_by out[KEYS_MAX])
-{
-	uint32_t n = 0;
-	for (uint32_t i = 0; i < rows->n; i++) {
-		const struct limit_row *r = &rows->row[i];
-		uint32_t k = 0;
-		while (k < n && out[k].row->serial != r->serial)
-			k++;
-		if (k == KEYS_MAX)
-			continue;
-		if (k == n)
-			out[n++] = (struct held_by){.row = r};
-		out[k].n++;
-		if (r->since_ns < out[k].row->since_ns)
-			out[k].row = r;
-	}
-	return n;
-}
-
-static void add_key(struct bytes *b, const struct held_by *h, int64_t now_ns)
-{
-	const struct limit_row *r = h->row;
-	bytes_add_str(b, "{\"key\":");
-	result_add_string(b, slice_of(r->key));
-	bytes_printf(b, ",\"why\":\"%s\",\"waiting\":%u,\"since_ms\":%lld,\"position\":%u",
-		     limit_why_text(r->why), h->n, (long long)((now_ns - r->since_ns) / NS_PER_MS),
-		     r->position);
-	if (r->until_ns > now_ns)
-		bytes_printf(b, ",\"in_ms\":%lld", (long long)((r->until_ns - now_ns) / NS_PER_MS));
-	if (r->behind_job != 0) {
-		bytes_add_str(b, ",\"behind\":\"");
-		job_id_add(b, r->behind_job / 2, r->behind_job % 2 != 0);
-		bytes_add_byte(b, '"');
-	}
-	bytes_printf(b, ",\"held\":%u,\"waiting_in_all\":%u}", r->held, r->waiting);
-}
-
-static void add_keys(struct bytes *b, const struct limit_rows *rows, int64_t now_ns)
-{
-	struct held_by by[KEYS_MAX];
-	uint32_t n = group(rows, by);
-	if (b->err != ERR_OK || b->n == 0 || b->p[b->n - 1] != '}')
-		return;
-	b->n--;
-	bytes_add_str(b, ",\"limits\":[");
-	for (uint32_t i = 0; i < n; i++) {
-		bytes_add_str(b, i > 0 ? "," : "");
-		add_key(b, &by[i], now_ns);
-	}
-	bytes_add_str(b, "]}");
-}
 
 static void add_object(struct bytes *b, const struct named_row *r, int64_t now_ns)
 {
@@ -145,16 +82,8 @@ static int explain_step(act_self *self, void *frame)
 		return ACT_OK;
 	}
 	CO_AWAIT(&f->co, f->rc,
-		 act_ask(self, house_of(self)->limiter, LIMIT_EXPLAIN, &f->keys, sizeof(f->keys),
-			 &f->rows));
-	if (f->rc == ACT_OK) {
-		struct job_reply *r = act_data(f->reply);
-		add_keys(&r->body, act_data(f->rows), act_now_ns(self));
-		act_drop(self, f->rows);
-		CO_AWAIT(&f->co, f->rc,
-			 act_ask(self, house_of(self)->named, NAMED_EXPLAIN, &f->objects,
-				 sizeof(f->objects), &f->rows));
-	}
+		 act_ask(self, house_of(self)->named, NAMED_EXPLAIN, &f->objects,
+			 sizeof(f->objects), &f->rows));
 	if (f->rc == ACT_OK) {
 		struct job_reply *r = act_data(f->reply);
 		add_objects(&r->body, act_data(f->rows), act_now_ns(self));
@@ -174,12 +103,10 @@ void control_job_explain(act_self *self, struct call *call)
 	if (jc == NULL || !call_job_id(self, call, slice_of(p.job), jc))
 		return;
 	bytes_add_str(&jc->text, p.path);
-	struct explain_frame f = {
-		.ask = {.type = JOBS_CALL,
-			.payload = jc,
-			.size = sizeof(*jc),
-			.dtor = job_call_free},
-		.keys = {.job = jc->job * 2 + jc->is_volatile, .leaf = UINT64_MAX, .max = 256}};
+	struct explain_frame f = {.ask = {.type = JOBS_CALL,
+					  .payload = jc,
+					  .size = sizeof(*jc),
+					  .dtor = job_call_free}};
 	snprintf(f.objects.job, sizeof(f.objects.job), "%s", p.job);
 	call->own = jc;
 	call->own_free = job_call_free;

@@ -96,6 +96,12 @@ struct job_call {
 	struct bytes head;
 	struct bytes text; /* CANCEL: why; EXPLAIN: path; UPLOAD: name */
 	uint32_t wait_ms;  /* WAIT */
+	/* EXPLAIN of a queued job: filled in by the keeper. */
+	struct {
+		bool is_queued;
+		uint32_t ahead, running;
+		int64_t since_ns;
+	} queue;
 	union {
 		struct job_feed_call feed;
 		struct job_upload_call upload;

@@ -8,10 +8,13 @@
 #include "job/again.h"
 #include "job/recall.h"
 
+#include <stdlib.h>
+
 struct order {
 	act_co co;
 	int rc;
 	struct job *j;
+	struct jobenv *env; /* a reference */
 	struct job_call *call;
 	struct job_pages pages;
 	struct again again;
@@ -163,26 +166,22 @@ static struct store_batch *next_batch(struct order *o)
 
 static int order_step(act_self *self, void *frame)
 {
-	struct order *o = frame;
+	struct order *o = act_arg(self);
+	(void)frame;
 	CO_BEGIN(&o->co);
 	for (o->pages.page = PAGE_FACTS; o->pages.page < PAGES; o->pages.page++) {
 		o->pages.item = again_item;
 		o->pages.ctx = &o->again;
 		job_pages_begin(&o->pages, o->j, o->pages.page);
-		if (o->pages.page == PAGE_ITEMS)
-			again_begin(&o->again, o->j->env, clock_wall_ns(o->j->peers->clock),
-				    o->j->again_ns);
+		o->again.last_wall_ns = o->j->again_ns;
 		CO_CALL(&o->co, o->rc, job_pages_step, &o->pages);
 		if (o->rc != ACT_OK) {
 			refuse(self, o, KIND_BUSY, act_rc_text(o->rc));
 			return ACT_OK;
 		}
 	}
-	if (!plan(self, o)) {
-		store_batch_free(o->last);
-		again_fini(&o->again);
+	if (!plan(self, o))
 		return ACT_OK;
-	}
 	while (o->result == ERR_OK && (o->batch = next_batch(o)) != NULL) {
 		CO_AWAIT(&o->co, o->rc, apply(self, o, o->batch));
 		o->result =
@@ -191,14 +190,18 @@ static int order_step(act_self *self, void *frame)
 			act_drop(self, o->m);
 	}
 	finish(self, o);
-	store_batch_free(o->last);
-	again_fini(&o->again);
 	CO_END(&o->co);
 }
 
-static void order_ended(void *env)
+/* Also of one that was killed in the middle. */
+static void order_free(void *order)
 {
-	jobenv_unref(env);
+	struct order *o = order;
+	job_call_free(o->call);
+	store_batch_free(o->last);
+	again_fini(&o->again);
+	jobenv_unref(o->env);
+	free(o);
 }
 
 /* What an earlier order has read is not what the store holds now. */
@@ -211,7 +214,6 @@ static bool has_fresh_recall(struct job *j)
 
 void job_on_retry(act_self *self, struct job *j, struct job_call *c)
 {
-	struct order o = {.j = j, .call = c};
 	if (j->is_forgotten) {
 		job_call_unknown(self, c);
 		return;
@@ -230,13 +232,13 @@ void job_on_retry(act_self *self, struct job *j, struct job_call *c)
 		job_call_refuse(self, c, KIND_BUSY, "another order for it is under way");
 		return;
 	}
-	struct act_task_opts opts = {.name = "retry",
-				     .frame_init = &o,
-				     .frame_init_size = sizeof(o),
-				     .arg_dtor = order_ended};
-	bool ok = has_fresh_recall(j);
-	opts.arg = jobenv_ref(j->env);
-	j->is_retrying = ok && act_spawn_task(self, order_step, sizeof(o), &opts) != 0;
-	if (!j->is_retrying)
+	struct order *o = has_fresh_recall(j) ? calloc(1, sizeof(*o)) : NULL;
+	struct act_task_opts opts = {.name = "retry", .arg = o, .arg_dtor = order_free};
+	if (o == NULL) {
 		job_call_refuse(self, c, KIND_MEMORY, "out of memory");
+		return;
+	}
+	*o = (struct order){.j = j, .env = jobenv_ref(j->env), .call = c};
+	again_begin(&o->again, j->env, clock_wall_ns(j->peers->clock), 0);
+	j->is_retrying = act_spawn_task(self, order_step, 0, &opts) != 0;
 }

@@ -1,13 +1,11 @@
 /*
- * job_show -- a job told to people: its record, and what its tasks wait for.
+ * job_show -- a job told to people: its record.
  */
 #include "actor/job_state.h"
 #include "job/feed.h"
 #include "job/results.h"
-#include "job/task.h"
+#include "job/verb.h"
 #include "model/cookies.h"
-
-#define EXPLAIN_MAX 256
 
 struct final_tasks job_tasks(const struct job *j)
 {
@@ -27,6 +25,12 @@ struct final_tasks job_tasks(const struct job *j)
 				 .not_started = y->not_started};
 	t.total = t.ok + t.failed + t.handled + t.cancelled + t.not_started + j->env->n_open -
 		  j->env->n_told + j->env->n_expected;
+	/* Without an each, all leaves are known from the beginning; at the end those count that
+	 * were. */
+	uint64_t leaves = verb_leaves(j->spec->root);
+	bool is_to_come = j->root.scope != NULL || j->wall_started_ns == 0;
+	if ((j->spec->verbs >> VERB_EACH & 1) == 0 && is_to_come && t.total < leaves)
+		t.total = leaves;
 	return t;
 }
 
@@ -64,49 +68,6 @@ void job_on_show(act_self *self, struct job *j, struct job_call *c)
 {
 	struct bytes body = BYTES_LIMIT(0);
 	job_record(j, &body);
-	job_call_done(self, c, &body);
-	bytes_fini(&body);
-}
-
-/* ---- explain ---- */
-
-static void add_task(act_self *self, const struct task *t, struct slice path, struct bytes *out)
-{
-	int64_t now = act_now_ns(self);
-	bytes_printf(out, "{\"task\":\"%.*s\",\"verb\":\"%s\",\"state\":\"%s\"", (int)path.n,
-		     path.p, verb_name(t->node->verb), task_wait_text(t->wait));
-	if (t->wait_since_ns > 0)
-		bytes_printf(out, ",\"since_ms\":%lld",
-			     (long long)((now - t->wait_since_ns) / NS_PER_MS));
-	if (t->wait_until_ns > now)
-		bytes_printf(out, ",\"in_ms\":%lld",
-			     (long long)((t->wait_until_ns - now) / NS_PER_MS));
-	bytes_add_byte(out, '}');
-}
-
-static bool is_at(struct slice path, const struct bytes *wanted)
-{
-	return wanted->n == 0 || slice_eq(path, bytes_slice(wanted));
-}
-
-void job_on_explain(act_self *self, struct job *j, struct job_call *c)
-{
-	struct bytes body = BYTES_LIMIT(1 << 20);
-	char buf[TASK_PATH_MAX];
-	uint32_t n = 0;
-	bytes_printf(&body, "{\"state\":\"%s\",\"tasks\":[", store_job_state_text(j->state));
-	LIST_EACH (l, &j->env->tasks) {
-		const struct task *t = LIST_ENTRY(l, struct task, all);
-		struct slice path = task_path_in(t, buf);
-		if (!is_at(path, &c->text) || !t->is_started)
-			continue;
-		if (n++ > 0)
-			bytes_add_byte(&body, ',');
-		add_task(self, t, path, &body);
-		if (n == EXPLAIN_MAX)
-			break;
-	}
-	bytes_add_str(&body, "]}");
 	job_call_done(self, c, &body);
 	bytes_fini(&body);
 }

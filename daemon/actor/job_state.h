@@ -150,6 +150,7 @@ void job_upload_tidy(act_self *self, struct job *j);
 
 /* job_show.c */
 void job_on_show(act_self *self, struct job *j, struct job_call *c);
+/* job_explain.c */
 void job_on_explain(act_self *self, struct job *j, struct job_call *c);
 void job_on_cookies(act_self *self, struct job *j, struct job_call *c);
 /* The final record, or the same of a job under way. */

@@ -131,12 +131,15 @@ static void on_call(act_self *self, struct keeper *k, struct job_call *c)
 	/* Not known: an ended job that is in the store only, or none at all. */
 	if (e == NULL && has_store)
 		e = keeper_add(k, c->job, c->is_volatile);
-	if (e == NULL && has_store)
+	if (e == NULL && has_store) {
 		job_call_refuse(self, c, KIND_MEMORY, "out of memory");
-	else if (e == NULL)
+	} else if (e == NULL) {
 		job_call_unknown(self, c);
-	else
+	} else {
+		if (c->kind == JOB_CALL_EXPLAIN)
+			keeper_explain(self, k, e, c);
 		keeper_pass(self, k, e, c);
+	}
 }
 
 void keeper_is_ready(act_self *self, struct keeper *k)

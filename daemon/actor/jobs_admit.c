@@ -39,6 +39,30 @@ bool keeper_start(act_self *self, struct keeper *k, struct entry *e)
 	return true;
 }
 
+static int64_t rank_of(act_self *self, const struct entry *e)
+{
+	return e->priority * JOBS_AGEING_NS + (act_now_ns(self) - e->queued_ns);
+}
+
+void keeper_explain(act_self *self, const struct keeper *k, const struct entry *e,
+		    struct job_call *c)
+{
+	if (list_empty(&e->queue))
+		return;
+	c->queue.is_queued = true;
+	c->queue.running = k->n_active;
+	c->queue.since_ns = e->queued_ns;
+	int64_t rank = rank_of(self, e);
+	for (int p = JOBS_PRIORITIES - 1; p > 0; p--)
+		LIST_EACH (l, (struct link *)(uintptr_t)&k->queue[p]) {
+			const struct entry *o = LIST_ENTRY(l, struct entry, queue);
+			int64_t other = rank_of(self, o);
+			if (o == e || other < rank || (other == rank && o->priority < e->priority))
+				break; /* those behind it have waited less */
+			c->queue.ahead++;
+		}
+}
+
 /* The first of each priority; of these the one that has waited its way up. */
 static struct entry *next(act_self *self, struct keeper *k)
 {
@@ -48,7 +72,7 @@ static struct entry *next(act_self *self, struct keeper *k)
 		if (list_empty(&k->queue[p]))
 			continue;
 		struct entry *e = LIST_ENTRY(k->queue[p].next, struct entry, queue);
-		int64_t rank = p * JOBS_AGEING_NS + (act_now_ns(self) - e->queued_ns);
+		int64_t rank = rank_of(self, e);
 		if (best == NULL || rank > best_rank) {
 			best = e;
 			best_rank = rank;

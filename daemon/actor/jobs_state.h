@@ -82,6 +82,9 @@ void keeper_settings(struct keeper *k);
 bool keeper_is_full(const struct keeper *k);
 void keeper_unqueue(struct keeper *k, struct entry *e);
 void keeper_enqueue(act_self *self, struct keeper *k, struct entry *e);
+/* How it stands in the queue, for `explain`. */
+void keeper_explain(act_self *self, const struct keeper *k, const struct entry *e,
+		    struct job_call *c);
 /* Starts queued jobs while there is room. */
 void keeper_admit(act_self *self, struct keeper *k);
 bool keeper_start(act_self *self, struct keeper *k, struct entry *e);

@@ -30,9 +30,10 @@ static void forget_attempt(struct exec *x)
 void leaf_exec_fini(struct leaf_exec *frame)
 {
 	struct exec *x = (struct exec *)(void *)frame;
-	struct runner *runner = exec_job(x)->peers->runner;
-	if (runner != NULL)
-		runner->ops->abandon(runner, &x->call);
+	/* The job's actor may be gone by now. */
+	if (x->runner != NULL)
+		x->runner->ops->abandon(x->runner, &x->call);
+	x->runner = NULL;
 	forget_attempt(x);
 	limit_abandon(x->ticket);
 	x->ticket = NULL;
@@ -186,7 +187,8 @@ static bool ask_runner(struct exec *x)
 	};
 	act_op_init(&x->op, NULL, x);
 	x->call.on_end = on_end;
-	enum err e = peers->runner->ops->start(peers->runner, &run, &x->call);
+	x->runner = peers->runner;
+	enum err e = x->runner->ops->start(x->runner, &run, &x->call);
 	if (e == ERR_TOO_LARGE)
 		exec_says(x, KIND_REQUEST_TOO_LARGE,
 			  "arguments, environment and stdin of a program have at most %u MiB",

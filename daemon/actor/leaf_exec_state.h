@@ -30,6 +30,7 @@ struct exec {
 	struct limit_ticket *ticket; /* of the job's own limits, until the commit */
 	bool is_front;		     /* its token had lapsed: before the others of its job */
 	act_msg *m;
+	struct runner *runner; /* that has been asked; NULL: none yet */
 	struct runner_call call;
 	struct act_op op; /* completed by the end of call */
 	bool has_ended;	  /* what follows says how */

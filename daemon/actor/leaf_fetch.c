@@ -164,8 +164,10 @@ static int acquire_step(act_self *self, void *frame)
 		CO_AWAIT(&f->co2, f->rc,
 			 limit_acquire(self, fetch_job(f)->peers->limiter, fetch_ticket(self, f),
 				       &f->m));
-		if (f->rc != ACT_OK)
+		if (f->rc != ACT_OK) {
+			f->attempt_waited_ns += act_now_ns(self) - f->asked_ns;
 			goto failed;
+		}
 		take_grant(self, f);
 	} while (f->ticket != NULL && must_ask_again(self, f));
 	return ACT_OK;

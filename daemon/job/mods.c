@@ -18,6 +18,17 @@ bool mods_has(const struct node *n)
 	       (n->retry != NULL && !verb_retries_itself(n->verb));
 }
 
+uint32_t mods_attempt(const struct task *t)
+{
+	bool has = t->mods != NULL && t->node->retry != NULL && !verb_retries_itself(t->node->verb);
+	return has ? t->mods->attempt + (t->wait != TASK_WAITS_BACKOFF) : 0;
+}
+
+int64_t mods_deadline_ns(const struct task *t)
+{
+	return t->mods != NULL && t->mods->timeout != NULL ? t->mods->deadline_ns : 0;
+}
+
 void mods_free(struct mods *m)
 {
 	if (m == NULL)
@@ -240,7 +251,9 @@ static bool timeout_open(act_self *self, struct task *t)
 		task_fail(t, KIND_REQUEST_INVALID, "timeout: %s", e.sentence);
 		return false;
 	}
-	t->mods->timeout = act_scope_open(self, time_left(t));
+	int64_t left_ns = time_left(t);
+	t->mods->deadline_ns = act_now_ns(self) + left_ns;
+	t->mods->timeout = act_scope_open(self, left_ns);
 	if (t->mods->timeout == NULL)
 		task_fail(t, KIND_MEMORY, "no memory for a scope");
 	return t->mods->timeout != NULL;

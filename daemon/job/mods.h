@@ -11,6 +11,10 @@
 bool mods_has(const struct node *n);
 /* A step; frame: the task. Ends with ACT_OK, the outcome in the task. */
 int mods_step(act_self *self, void *task);
+/* Of a task with `retry` that the verb leaves to us: the attempt that runs or waits; 0: none. */
+uint32_t mods_attempt(const struct task *t);
+/* When its `timeout` is over, clock of the shard; 0: it has none. */
+int64_t mods_deadline_ns(const struct task *t);
 /* NULL is allowed. */
 void mods_free(struct mods *m);
 /*

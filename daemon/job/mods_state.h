@@ -19,6 +19,7 @@ struct mods {
 	int rc;
 	act_scope *timeout, *shield;
 	int64_t timeout_ms, left_ns, wall_deadline_ns; /* as it is said; as it is stored */
+	int64_t deadline_ns;			       /* of the timeout; shard's clock */
 	bool timed_out;
 	uint32_t attempt, clause;
 	bool waits_already; /* an earlier life began this back-off */
