@@ -17,11 +17,13 @@ static const struct {
 	bool (*is_idle)(const struct named_obj *o);
 	void (*pump)(struct named *a, struct named_obj *o);
 	void (*lost)(struct named *a, struct named_obj *o, act_id owner);
+	void (*forget)(struct named *a, struct named_obj *o);
 } kinds[NAMED_KINDS] = {
-	[NAMED_LOCK] = {gate_init, gate_fini, gate_is_idle, gate_pump, gate_lost},
-	[NAMED_SEMAPHORE] = {gate_init, gate_fini, gate_is_idle, gate_pump, gate_lost},
-	[NAMED_EVENT] = {event_init, NULL, event_is_idle, NULL, event_lost},
-	[NAMED_QUEUE] = {queue_init, queue_fini, queue_is_idle, queue_pump, queue_lost},
+	[NAMED_LOCK] = {gate_init, gate_fini, gate_is_idle, gate_pump, gate_lost, NULL},
+	[NAMED_SEMAPHORE] = {gate_init, gate_fini, gate_is_idle, gate_pump, gate_lost, NULL},
+	[NAMED_EVENT] = {event_init, NULL, event_is_idle, NULL, event_lost, NULL},
+	[NAMED_QUEUE] = {queue_init, queue_fini, queue_is_idle, queue_pump, queue_lost,
+			 queue_forget},
 };
 
 /* ---- objects ---- */
@@ -86,6 +88,8 @@ void named_reap(struct named *a, struct named_obj *o)
 {
 	if (!list_empty(&o->line) || !kinds[o->kind].is_idle(o))
 		return;
+	if (kinds[o->kind].forget != NULL)
+		kinds[o->kind].forget(a, o);
 	table_remove(&a->objects, o->key);
 	count_of(a, o->uid, -1);
 	free_obj(o);
@@ -204,16 +208,17 @@ static void on_down(struct named *a, act_id id)
 static const named_on on[NAMED_OPS] = {
 	[NAMED_ACQUIRE] = named_on_acquire, [NAMED_WAIT] = named_on_wait,
 	[NAMED_WORD] = named_on_word,	    [NAMED_ROOM] = named_on_room,
-	[NAMED_TAKE] = named_on_take,	    [NAMED_RELEASE] = named_on_release,
-	[NAMED_SET] = named_on_said,	    [NAMED_CLEAR] = named_on_said,
-	[NAMED_UNWORD] = named_on_said,	    [NAMED_PUT] = named_on_put,
-	[NAMED_UNROOM] = named_on_unroom,   [NAMED_ACK] = named_on_settle,
-	[NAMED_NACK] = named_on_settle,	    [NAMED_BACK] = named_on_settle,
+	[NAMED_TAKE] = named_on_take,	    [NAMED_CLOSE] = named_on_close,
+	[NAMED_RELEASE] = named_on_release, [NAMED_SET] = named_on_said,
+	[NAMED_CLEAR] = named_on_said,	    [NAMED_UNWORD] = named_on_said,
+	[NAMED_PUT] = named_on_put,	    [NAMED_UNROOM] = named_on_unroom,
+	[NAMED_ACK] = named_on_settle,	    [NAMED_NACK] = named_on_settle,
+	[NAMED_BACK] = named_on_settle,
 };
 
 static bool is_asked(enum named_op op)
 {
-	return op <= NAMED_TAKE;
+	return op <= NAMED_CLOSE;
 }
 
 static void on_ask(struct named *a, struct named_ask *ask, uint64_t token)
@@ -319,6 +324,7 @@ static int init(act_self *self, void *state, const void *arg)
 	table_init(&a->users, o->seed);
 	list_init(&a->early);
 	list_init(&a->writing);
+	list_init(&a->after);
 	if (a->store != 0)
 		named_load(a);
 	return ACT_OK;
@@ -335,6 +341,8 @@ static void fini(act_self *self, void *state, int why)
 		named_ask_free(w->ask);
 		free(w);
 	}
+	for (struct link *l; (l = list_pop_front(&a->after)) != NULL;)
+		free(LIST_ENTRY(l, struct named_after, link));
 	TABLE_EACH (it, &a->objects)
 		free_obj(it->value);
 	TABLE_EACH (it, &a->owners)

@@ -45,7 +45,8 @@ void queue_fini(struct named_obj *o)
 bool queue_is_idle(const struct named_obj *o)
 {
 	const struct named_queue *q = &o->queue;
-	return q->n_ready + q->n_held + q->n_room == 0 && list_empty(&q->putters);
+	return q->n_ready + q->n_held + q->n_room == 0 && list_empty(&q->putters) &&
+	       q->is_closed == q->is_told;
 }
 
 /* ---- items ---- */
@@ -178,6 +179,7 @@ static void pump_takers(struct named *a, struct named_obj *o)
 		uint64_t token = w->token;
 		named_ask_free(named_unpark(a, w));
 		refuse_closed(a, o, token);
+		q->is_told = true;
 	}
 }
 
@@ -209,6 +211,14 @@ void queue_pump(struct named *a, struct named_obj *o)
 {
 	pump_takers(a, o);
 	pump_putters(a, o);
+}
+
+static struct store_op *row_op(struct named *a, int kind, struct slice key, uint64_t n)
+{
+	struct store_op *op = named_op_new(a, kind);
+	if (op != NULL)
+		op->named = (struct store_named){.name = named_op_text(a, key), .n = n};
+	return op;
 }
 
 /* ---- asks ---- */
@@ -301,15 +311,30 @@ void named_on_take(struct named *a, struct named_ask *ask, uint64_t token)
 	named_reap(a, o);
 }
 
-/* ---- what becomes of an item that was taken ---- */
-
-static struct store_op *row_op(struct named *a, int kind, struct slice key, uint64_t n)
+void named_on_close(struct named *a, struct named_ask *ask, uint64_t token)
 {
-	struct store_op *op = named_op_new(a, kind);
-	if (op != NULL)
-		op->named = (struct store_named){.name = named_op_text(a, key), .n = n};
-	return op;
+	struct named_obj *o = object_for(a, ask, token);
+	if (o == NULL)
+		return;
+	if (!o->queue.is_closed) {
+		struct store_op *op = row_op(a, STORE_NAMED_PUT, o->key, 0);
+		if (op != NULL)
+			op->named.data = named_op_text(a, SLICE_LIT("closed"));
+	}
+	o->queue.is_closed = true;
+	named_grant_after(a, token);
+	named_ask_free(ask);
+	queue_pump(a, o);
+	named_reap(a, o);
 }
+
+void queue_forget(struct named *a, struct named_obj *o)
+{
+	if (o->queue.is_closed)
+		row_op(a, STORE_NAMED_DROP, o->key, 0);
+}
+
+/* ---- what becomes of an item that was taken ---- */
 
 static void is_done(struct named *a, struct named_obj *o, struct named_item *i, bool is_volatile)
 {

@@ -61,7 +61,7 @@ struct named_event {
 
 struct named_queue {
 	uint32_t cap;
-	bool is_closed;
+	bool is_closed, is_told; /* closed; and somebody knows who would have taken */
 	struct link ready, held; /* struct named_item */
 	struct link putters;	 /* struct named_waiter; takers stand in the object's line */
 	uint32_t n_ready, n_held, n_room;
@@ -89,6 +89,12 @@ struct named_waiter {
 	int64_t since_ns;
 };
 
+/* Who is answered when what goes with that commit is there. */
+struct named_after {
+	struct link link;
+	uint64_t token, commit;
+};
+
 /* What of an owner is out: at its end there is something to give back. */
 struct named_owner {
 	act_id id;
@@ -108,6 +114,7 @@ struct named {
 	struct table users;   /* uid -> number of its objects, as a pointer */
 	struct link early;    /* struct named_waiter without an object: came while loading */
 	struct link writing;  /* struct named_hold */
+	struct link after;    /* struct named_after */
 	uint64_t next_n;
 	struct store_batch *batch; /* being filled; NULL: empty */
 	uint64_t commit;	   /* number of the one being filled */
@@ -150,6 +157,7 @@ void named_on_said(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_room(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_unroom(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_put(struct named *a, struct named_ask *ask, uint64_t token);
+void named_on_close(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_take(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_settle(struct named *a, struct named_ask *ask, uint64_t token);
 
@@ -179,6 +187,8 @@ void queue_fini(struct named_obj *o);
 bool queue_is_idle(const struct named_obj *o);
 void queue_pump(struct named *a, struct named_obj *o);
 void queue_lost(struct named *a, struct named_obj *o, act_id owner);
+/* It goes; so does what the store says of it. */
+void queue_forget(struct named *a, struct named_obj *o);
 void queue_load(struct named *a, const struct store_named *row);
 
 /* ---- named_store.c ---- */
@@ -188,6 +198,8 @@ void named_loaded(struct named *a, act_msg *m);
 /* An op of the batch that goes next; NULL: no store, or no memory. */
 struct store_op *named_op_new(struct named *a, int kind);
 struct slice named_op_text(struct named *a, struct slice text);
+/* Answers once all that has been written so far is there. */
+void named_grant_after(struct named *a, uint64_t token);
 void named_flush(struct named *a);
 void named_committed(struct named *a, act_msg *m);
 /* ---- named_rows.c ---- */

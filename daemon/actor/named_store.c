@@ -5,7 +5,8 @@
 #include "actor/named_state.h"
 
 #include "actor/store.h"
-#include "base/check.h"
+
+#include <stdlib.h>
 
 /* ---- loading: rows of `hold`, then those of `named` ---- */
 
@@ -99,6 +100,30 @@ struct slice named_op_text(struct named *a, struct slice text)
 	return copy;
 }
 
+void named_grant_after(struct named *a, uint64_t token)
+{
+	struct named_after *x = a->batch != NULL ? malloc(sizeof(*x)) : NULL;
+	if (x == NULL) {
+		named_grant(a, token, 0);
+		return;
+	}
+	*x = (struct named_after){.token = token, .commit = a->commit};
+	list_push_back(&a->after, &x->link);
+}
+
+static void grant_written(struct named *a, uint64_t commit)
+{
+	struct link *l;
+	while ((l = list_first(&a->after)) != NULL) {
+		struct named_after *x = LIST_ENTRY(l, struct named_after, link);
+		if (x->commit > commit)
+			return;
+		list_remove(l);
+		named_grant(a, x->token, 0);
+		free(x);
+	}
+}
+
 void named_flush(struct named *a)
 {
 	struct store_batch *b = a->batch;
@@ -120,4 +145,5 @@ void named_committed(struct named *a, act_msg *m)
 	if (b->result != ERR_OK)
 		log_error(a->log, "named: a commit was refused", kv_s("why", err_text(b->result)));
 	gate_written(a, b->tag);
+	grant_written(a, b->tag);
 }

@@ -24,7 +24,7 @@ bool line_is_item(const struct task *t)
 {
 	const struct node *n = t->node;
 	return n->place == PLACE_EACH && verb_is_leaf(n->verb) && n->n_catch == 0 &&
-	       n->finally == NULL && n->n_with == 0;
+	       n->parent->u.each.in.kind != SOURCE_QUEUE && n->finally == NULL && n->n_with == 0;
 }
 
 static void count(struct task *t, enum results_class c)

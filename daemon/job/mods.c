@@ -2,6 +2,7 @@
 
 #include "base/rng.h"
 #include "job/recall.h"
+#include "job/taken.h"
 #include "job/verb.h"
 #include "model/retry.h"
 
@@ -201,6 +202,8 @@ static int retry_step(act_self *self, void *task)
 			m->attempt++;
 			if (!retries(t))
 				break;
+			if (taken_ends(t))
+				CO_CALL(&m->retry_co, m->rc, taken_settle, t->settling);
 			/* All that the attempt told is committed: its seqs are known. */
 			m->wait = results_wait_for(t->env->results);
 			CO_CALL(&m->retry_co, m->rc, results_wait, &m->wait);

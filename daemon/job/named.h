@@ -33,6 +33,7 @@ enum named_op {
 	NAMED_WORD,    /* event: the number of a word that is about to be said: at once */
 	NAMED_ROOM,    /* queue: room for an item of .size bytes, and its number */
 	NAMED_TAKE,    /* queue: the first item, which .session then holds */
+	NAMED_CLOSE,   /* queue: nothing is put any more; answered once that is committed */
 	/* Told; they cannot fail: */
 	NAMED_RELEASE, /* lock, semaphore: what .session holds */
 	NAMED_SET,     /* event: word .n is committed */
@@ -51,9 +52,8 @@ struct named_ask {
 	enum named_op op;
 	enum named_kind kind;
 	uint32_t uid;
-	act_id owner;	     /* the actor whose end gives everything back */
-	bool is_volatile;    /* what it does need not outlive a crash */
-	bool waits_for_held; /* TAKE of a source: closed only when nothing can come back */
+	act_id owner;	  /* the actor whose end gives everything back */
+	bool is_volatile; /* what it does need not outlive a crash */
 	int64_t units, capacity;
 	uint64_t n;
 	size_t size;

@@ -17,6 +17,7 @@ struct fact {
 struct recall {
 	struct jobenv *env;
 	uint32_t n_retries;   /* facts of back-offs */
+	uint32_t n_taken;     /* items of queues that were held */
 	struct table facts;   /* "n path" -> struct fact */
 	struct table cursors; /* path -> struct results_cursor */
 };
@@ -70,6 +71,8 @@ enum err recall_fact_add(struct recall *r, const struct store_fact *f)
 	free(e == ERR_OK ? old : fact);
 	if (f->n == RECALL_RETRY)
 		r->n_retries++;
+	if (f->n == RECALL_TAKEN)
+		r->n_taken++;
 	return e;
 }
 
@@ -206,6 +209,11 @@ void recall_visit_cursors(const struct recall *r, recall_cursor_visitor visit, v
 bool recall_is_empty(const struct recall *r)
 {
 	return table_count(&r->facts) == 0 && table_count(&r->cursors) == 0;
+}
+
+bool recall_has_taken(const struct recall *r)
+{
+	return r->n_taken > 0;
 }
 
 struct results_cursor *recall_cursor(struct recall *r, struct slice path)
@@ -422,7 +430,8 @@ static const char *const fact_kind[] = {
 	[RECALL_OUTCOME] = "outcome", [RECALL_DEADLINE] = "deadline", [RECALL_DUE] = "due",
 	[RECALL_FINALLY] = "finally", [RECALL_RETRY] = "retry",	      [RECALL_PAGES] = "pages",
 	[RECALL_VALUE] = "value",     [RECALL_SETTLED] = "settled",   [RECALL_AGAIN] = "again",
-	[RECALL_ITEM] = "item",	      [RECALL_SEQ] = "seq",
+	[RECALL_ITEM] = "item",	      [RECALL_SEQ] = "seq",	      [RECALL_TAKEN] = "taken",
+	[RECALL_QUEUED] = "queued",
 };
 
 enum err recall_put(struct jobenv *env, struct slice path, enum recall_fact n, int64_t wall_ns,

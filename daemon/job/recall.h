@@ -31,9 +31,11 @@ enum recall_fact {
 	RECALL_AGAIN,	/* at: seq of the line a new one replaces; data: `CLASS WALL_NS` */
 	RECALL_ITEM,	/* of an item, see each_keep_item; at: the same */
 	RECALL_SEQ,	/* at: the number that a line of a failed task got at its turn */
+	RECALL_TAKEN,	/* at `PATH.tN`: the task at PATH holds item N of a queue, see taken.c */
+	RECALL_QUEUED,	/* of an item that came from a queue: its text */
 };
 
-/* The paths of the last two begin with it: they stand behind all others and are many. */
+/* The paths of ITEM and SEQ begin with it: they stand behind all others and are many. */
 #define RECALL_ITEMS '~'
 
 struct recall *recall_new(struct jobenv *env);
@@ -48,6 +50,8 @@ uint64_t recall_done_after(const struct recall *r);
 /* Failed leaves of ended items that something handled. */
 uint64_t recall_handled(const struct recall *r);
 bool recall_is_empty(const struct recall *r);
+/* Whether any task held an item of a queue. */
+bool recall_has_taken(const struct recall *r);
 
 /* Every fact that is loaded. */
 typedef void (*recall_visitor)(void *ctx, struct slice path, enum recall_fact n, int64_t wall_ns,

@@ -3,7 +3,9 @@
 #include "base/check.h"
 #include "job/mods.h"
 #include "job/recall.h"
+#include "job/taken.h"
 #include "job/verb.h"
+#include "job/verb_each.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -105,6 +107,7 @@ void task_free(struct task *t)
 	if (ops->fini != NULL && t->is_started)
 		ops->fini(t);
 	mods_free(t->mods);
+	taken_fini(t);
 	names_fini(&t->item);
 	free(t->raw);
 	outcome_fini(&t->out);
@@ -141,11 +144,15 @@ int task_step(act_self *self, void *task)
 	CO_BEGIN(&t->co);
 	t->is_started = true;
 	t->begun_ns = act_now_ns(self);
+	taken_recall(t);
+	each_item_begins(t);
 	if (mods_has(t->node))
 		CO_CALL(&t->co, t->rc, mods_step, t);
 	else
 		CO_CALL(&t->co, t->rc, verb_ops(t->node->verb)->step, t);
 	CHECK(t->out.state != OUTCOME_NONE);
+	if (taken_ends(t))
+		CO_CALL(&t->co, t->rc, taken_settle, t->settling);
 	t->wait = TASK_RUNS;
 	if (t->node->id.n > 0)
 		jobenv_scope_ended(t->env, t, act_now_ns(self));

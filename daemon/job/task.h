@@ -38,6 +38,8 @@ enum task_wait {
 const char *task_wait_text(enum task_wait w);
 
 struct mods;
+struct taken;
+struct taken_settle;
 struct children;
 
 struct task {
@@ -58,6 +60,8 @@ struct task {
 	struct outcome out;
 	struct mods *mods;
 	struct late_node *late; /* node is its, once late members have been read; NULL: none */
+	struct taken *taken;	/* items of queues it holds (job/taken.h) */
+	struct taken_settle *settling; /* their end, once it has begun */
 	struct children *owner; /* if it is a runtime task of its own */
 	bool is_started, wants_value;
 	bool wants_text;     /* its value's body is cut into items: it is kept, whatever its size */

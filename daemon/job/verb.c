@@ -5,6 +5,7 @@
 #include "job/verb_each.h"
 #include "job/verb_group.h"
 #include "job/verb_line.h"
+#include "job/verb_named.h"
 #include "job/verb_row.h"
 
 /* A row without a step is a verb this daemon does not run: refused when it is submitted. */
@@ -19,6 +20,11 @@ static const struct verb_ops ops[VERB_COUNT] = {
 	[VERB_SLEEP] = {sizeof(struct sleep_frame), verb_sleep_step, NULL},
 	[VERB_EMIT] = {sizeof(struct emit_frame), verb_emit_step, verb_emit_fini},
 	[VERB_FAIL] = {sizeof(struct fail_frame), verb_fail_step, NULL},
+	[VERB_PUT] = {sizeof(struct named_frame), verb_put_step, verb_named_fini},
+	[VERB_TAKE] = {sizeof(struct named_frame), verb_take_step, verb_named_fini},
+	[VERB_SET] = {sizeof(struct named_frame), verb_word_step, verb_named_fini},
+	[VERB_CLEAR] = {sizeof(struct named_frame), verb_word_step, verb_named_fini},
+	[VERB_WAIT] = {sizeof(struct named_frame), verb_wait_step, verb_named_fini},
 	[VERB_EXEC] = {sizeof(struct exec_frame), verb_exec_step, verb_exec_fini},
 };
 

@@ -46,3 +46,8 @@ int verb_sleep_step(act_self *self, void *task);
 int verb_emit_step(act_self *self, void *task);
 void verb_emit_fini(struct task *t);
 int verb_fail_step(act_self *self, void *task);
+int verb_put_step(act_self *self, void *task);
+int verb_take_step(act_self *self, void *task);
+int verb_word_step(act_self *self, void *task); /* set, clear */
+int verb_wait_step(act_self *self, void *task);
+void verb_named_fini(struct task *t); /* of all five */

@@ -31,7 +31,7 @@ uint32_t each_window(const struct node *n)
 	bool only = true;
 	int64_t c = n->u.each.concurrency, w = 4 * c;
 	node_walk(n->u.each.run, only_fetches, &only);
-	if (!only)
+	if (!only || n->u.each.in.kind == SOURCE_QUEUE)
 		return (uint32_t)c;
 	if (w > WINDOW_MOST)
 		w = WINDOW_MOST;
@@ -252,6 +252,15 @@ static bool was_recalled(const struct each_frame *e)
 	return e->ops->recall == NULL || recall_is_empty(e->t->env->recall);
 }
 
+void each_item_begins(struct task *t)
+{
+	if (t->node->place != PLACE_EACH || t->up == NULL)
+		return;
+	struct each_frame *e = (void *)t->up->frame;
+	if (e->ops->begun != NULL)
+		e->ops->begun(e, t);
+}
+
 int verb_each_step(act_self *self, void *task)
 {
 	struct task *t = task;
@@ -297,6 +306,10 @@ int verb_each_step(act_self *self, void *task)
 			e->late.f.e = e;
 			CO_CALL(&e->co, e->rc, each_late_step, &e->late);
 		}
+	}
+	if (e->ops->close != NULL) {
+		e->load = (struct each_load){.e = e};
+		CO_CALL(&e->co, e->rc, e->ops->close, &e->load);
 	}
 	each_ends(self, e, t);
 	CO_END(&e->co);

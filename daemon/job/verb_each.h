@@ -87,6 +87,10 @@ struct each_source {
 	uint64_t (*known)(const struct each_frame *e);
 	/* All items have ended: what it kept for a later life is of no use any more. */
 	void (*over)(struct each_frame *e);
+	/* The task of an item begins. */
+	void (*begun)(struct each_frame *e, struct task *item);
+	/* After the last item. A step; frame: struct each_load. */
+	act_step close;
 	void (*fini)(struct each_frame *e);
 };
 
@@ -136,6 +140,15 @@ bool each_source_open(struct each_frame *e);
 /* The source can give no more: after the items before. */
 void each_source_breaks(struct each_frame *e, enum kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Items of a named queue (verb_each_queue.c). */
+bool each_queue_open(struct each_frame *e);
+enum feed_got each_queue_take(struct feeder *f, uint64_t index);
+int each_queue_load(act_self *self, void *load);
+void each_queue_begun(struct each_frame *e, struct task *item);
+int each_queue_close(act_self *self, void *load);
+void each_queue_fini(struct each_frame *e);
+/* Of any task, as it begins. */
+void each_item_begins(struct task *t);
 /* An item of e->list or e->range. */
 enum feed_got each_take_known(struct feeder *f, uint64_t index);
 /* Lines, texts between marks, a list in JSON: out of what a task gave. */

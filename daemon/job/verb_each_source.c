@@ -127,6 +127,12 @@ static const struct each_source source[] = {
 	}
 	[SOURCE_PAGES] = FED_SOURCE(each_pages_make, each_pages_produce, each_pages_fini),
 	[SOURCE_EMITS] = FED_SOURCE(each_emits_make, each_emits_produce, each_fed_fini),
+	[SOURCE_QUEUE] = {.open = each_queue_open,
+			  .take = each_queue_take,
+			  .load = each_queue_load,
+			  .begun = each_queue_begun,
+			  .close = each_queue_close,
+			  .fini = each_queue_fini},
 };
 
 const struct each_source *each_source(enum source_kind k)
