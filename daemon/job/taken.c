@@ -105,8 +105,7 @@ static void recall_one(void *ctx, struct slice path, enum recall_fact kind, int6
 	int at = 0;
 	(void)wall_ns;
 	if (kind != RECALL_TAKEN || path.n <= l->path.n + 2 ||
-	    memcmp(path.p, l->path.p, l->path.n) != 0 ||
-	    memcmp(path.p + l->path.n, ".t", 2) != 0)
+	    memcmp(path.p, l->path.p, l->path.n) != 0 || memcmp(path.p + l->path.n, ".t", 2) != 0)
 		return;
 	for (size_t i = l->path.n + 2; i < path.n && path.p[i] >= '0' && path.p[i] <= '9'; i++)
 		n = n * 10 + (unsigned)(path.p[i] - '0');
@@ -143,8 +142,7 @@ static void put_end(struct taken_settle *s)
 	struct slice at = task_path_in(s->t, path);
 	for (const struct taken *x = s->now; x != NULL; x = x->next) {
 		bool is_done = s->op == NAMED_ACK;
-		struct store_op *op =
-			row_op(env, is_done ? STORE_NAMED_DROP : STORE_NAMED_HOLD, x);
+		struct store_op *op = row_op(env, is_done ? STORE_NAMED_DROP : STORE_NAMED_HOLD, x);
 		if (op == NULL)
 			continue;
 		if (is_done) {

@@ -73,8 +73,8 @@ static bool recalled(struct feeder *f, uint64_t index)
 	char path[TASK_PATH_MAX + 24];
 	int64_t wall_ns;
 	struct recall *r = f->e->t->env->recall;
-	return !recall_is_empty(r) && recall_get(r, item_path(f->e, index, path), RECALL_QUEUED,
-						 &wall_ns, &f->line);
+	return !recall_is_empty(r) &&
+	       recall_get(r, item_path(f->e, index, path), RECALL_QUEUED, &wall_ns, &f->line);
 }
 
 enum feed_got each_queue_take(struct feeder *f, uint64_t index)
@@ -119,8 +119,7 @@ void each_queue_begun(struct each_frame *e, struct task *item)
 static struct named_ask *ask_new(const struct each_frame *e, enum named_op op, uint64_t index)
 {
 	char buf[NAMED_SESSION_MAX], path[TASK_PATH_MAX + 24];
-	struct slice session =
-		named_session(buf, jobenv_id(e->t->env), item_path(e, index, path));
+	struct slice session = named_session(buf, jobenv_id(e->t->env), item_path(e, index, path));
 	return named_ask_new(op, NAMED_QUEUE, bytes_slice(&source_of(e)->name), session,
 			     (struct slice){NULL, 0});
 }
@@ -133,8 +132,7 @@ static int ask_item(act_self *self, struct each_load *l)
 				      ask_new(l->e, NAMED_TAKE, l->e->index), &source_of(l->e)->m);
 }
 
-static void tell(act_self *self, struct each_frame *e, enum named_op op, uint64_t index,
-		 uint64_t n)
+static void tell(act_self *self, struct each_frame *e, enum named_op op, uint64_t index, uint64_t n)
 {
 	struct named_ask *ask = ask_new(e, op, index);
 	if (ask != NULL)

@@ -33,9 +33,8 @@ struct named_ask *named_ask_of(const struct named_frame *f, struct task *t, enum
 	char buf[NAMED_SESSION_MAX], path[TASK_PATH_MAX];
 	struct slice none = {NULL, 0};
 	struct slice session = named_session(buf, jobenv_id(t->env), task_path_in(t, path));
-	struct named_ask *ask =
-		named_ask_new(op, kind, bytes_slice(&f->name), session,
-			      op == NAMED_PUT ? slice_of(f->text) : none);
+	struct named_ask *ask = named_ask_new(op, kind, bytes_slice(&f->name), session,
+					      op == NAMED_PUT ? slice_of(f->text) : none);
 	if (ask == NULL)
 		return NULL;
 	ask->n = f->n;
@@ -68,17 +67,15 @@ bool named_granted(act_self *self, struct named_frame *f, struct task *t)
 	return t->out.state == OUTCOME_NONE;
 }
 
-void named_row(const struct named_frame *f, struct task *t, enum named_kind kind,
-	       struct slice data)
+void named_row(const struct named_frame *f, struct task *t, enum named_kind kind, struct slice data)
 {
 	char key[NAMED_KEY_MAX];
 	struct jobenv *env = t->env;
-	struct store_op *op =
-		env->is_volatile ? NULL : results_op(env->results, STORE_NAMED_PUT);
+	struct store_op *op = env->is_volatile ? NULL : results_op(env->results, STORE_NAMED_PUT);
 	if (op != NULL)
 		op->named = (struct store_named){
-			.name = results_text(env->results, named_key(key, kind, env->uid,
-								     bytes_slice(&f->name))),
+			.name = results_text(env->results,
+					     named_key(key, kind, env->uid, bytes_slice(&f->name))),
 			.n = f->n,
 			.data = results_text(env->results, data)};
 }

@@ -75,9 +75,9 @@ static struct task *holder_of(struct task *t)
 static struct named_ask *take_ask(const struct named_frame *f, struct task *t, enum named_op op)
 {
 	char buf[NAMED_SESSION_MAX];
-	struct named_ask *ask = named_ask_new(op, NAMED_QUEUE, bytes_slice(&f->name),
-					      taken_session(holder_of(t), buf),
-					      (struct slice){NULL, 0});
+	struct named_ask *ask =
+		named_ask_new(op, NAMED_QUEUE, bytes_slice(&f->name),
+			      taken_session(holder_of(t), buf), (struct slice){NULL, 0});
 	if (ask != NULL)
 		ask->n = f->n;
 	return ask;

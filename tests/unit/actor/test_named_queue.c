@@ -1,5 +1,5 @@
-/* Promises of events and queues to the tasks of jobs: what is said once is heard once, what is taken
- * is done with or comes back, over failures, cancels and kills. */
+/* Promises of events and queues to the tasks of jobs: what is said once is heard once, what is
+ * taken is done with or comes back, over failures, cancels and kills. */
 #include "job/named.h"
 #include "tests/unit/actor/job_world.h"
 
@@ -110,9 +110,10 @@ static void queue_holds(const char *expected, int n)
 	values_are(submit(&jw, text), expected);
 }
 
-#define PUT(v)	"{\"put\":{\"queue\":\"Q\",\"value\":" v "}}"
-#define TAKE	"{\"take\":{\"queue\":\"Q\"}}"
-#define DRAIN(do_) "{\"run\":{\"each\":{\"in\":{\"queue\":\"Q\"},\"concurrency\":2,\"do\":" do_ "}}}"
+#define PUT(v) "{\"put\":{\"queue\":\"Q\",\"value\":" v "}}"
+#define TAKE   "{\"take\":{\"queue\":\"Q\"}}"
+#define DRAIN(do_)                                                                                 \
+	"{\"run\":{\"each\":{\"in\":{\"queue\":\"Q\"},\"concurrency\":2,\"do\":" do_ "}}}"
 
 static uint64_t put_items(const char *values)
 {
@@ -185,8 +186,9 @@ END_TEST
 
 START_TEST(a_take_waits_for_an_item)
 {
-	uint64_t a = submit(&jw, "{\"run\":{\"sequence\":[{\"id\":\"x\",\"take\":{\"queue\":\"Q\"}},"
-				 "\"" H "/got/${x}\"]}}");
+	uint64_t a =
+		submit(&jw, "{\"run\":{\"sequence\":[{\"id\":\"x\",\"take\":{\"queue\":\"Q\"}},"
+			    "\"" H "/got/${x}\"]}}");
 	world_run_for(&jw.w, 100 * MS);
 	put_items("[7]");
 	ended_as(&jw, a, "succeeded", 2, 0, 0, 0, 0);
@@ -217,9 +219,10 @@ END_TEST
 START_TEST(every_attempt_takes_afresh)
 {
 	put_items("[1,2]");
-	uint64_t a = submit(&jw, "{\"run\":{\"sequence\":[" TAKE ",{\"fetch\":\"" H
-				 "/flaky/1\",\"retry\":{\"attempts\":1}}],\"retry\":{\"attempts\":2,"
-				 "\"backoff\":\"10ms\"}}}");
+	uint64_t a =
+		submit(&jw, "{\"run\":{\"sequence\":[" TAKE ",{\"fetch\":\"" H
+			    "/flaky/1\",\"retry\":{\"attempts\":1}}],\"retry\":{\"attempts\":2,"
+			    "\"backoff\":\"10ms\"}}}");
 	json_t *r = record(&jw, a);
 	ck_assert_str_eq(text_at(r, "state"), "succeeded");
 	json_decref(r);
@@ -298,7 +301,8 @@ START_TEST(an_item_whose_task_failed_comes_again)
 {
 	put_items("[1]");
 	close_queue();
-	uint64_t a = submit(&jw, DRAIN("{\"fetch\":\"" H "/flaky/2?${item}\",\"retry\":{\"attempts\":1}}"));
+	uint64_t a = submit(
+		&jw, DRAIN("{\"fetch\":\"" H "/flaky/2?${item}\",\"retry\":{\"attempts\":1}}"));
 	ended_as(&jw, a, "succeeded", 1, 2, 0, 0, 0);
 }
 END_TEST
@@ -345,7 +349,8 @@ START_TEST(every_item_is_put_once_and_done_with_once)
 {
 	uint64_t put = submit(&jw, "{\"run\":{\"each\":{\"in\":{\"range\":[0,6]},\"concurrency\":2,"
 				   "\"do\":" PUT("\"${item}\"") "}}}");
-	uint64_t take = submit(&jw, DRAIN("{\"sequence\":[\"" H "/ok?${item}\",{\"emit\":\"${item}\"}]}"));
+	uint64_t take =
+		submit(&jw, DRAIN("{\"sequence\":[\"" H "/ok?${item}\",{\"emit\":\"${item}\"}]}"));
 	world_run_for(&jw.w, _i * MS);
 	job_world_kill(&jw);
 	world_run_for(&jw.w, (_i * 7 % 40) * MS);
