@@ -341,19 +341,6 @@ START_TEST(who_has_waited_long_enough_goes_before_the_important)
 }
 END_TEST
 
-START_TEST(what_is_not_available_is_refused_by_name)
-{
-	struct job_world jw;
-	job_world_open(&jw);
-	struct asked *a = submit_start(&jw, "{\"run\":{\"take\":{\"queue\":\"q\"}}}", false);
-	await_answer(&jw, a, 1000 * MS);
-	ck_assert_int_eq(a->kind, KIND_REQUEST_INVALID);
-	ck_assert(strstr(bytes_cstr(&a->body), "\"take\"") != NULL);
-	asked_free(a);
-	job_world_close(&jw);
-}
-END_TEST
-
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -372,7 +359,6 @@ int main(void)
 		an_unread_volatile_job_launches_nothing_beyond_its_bytes,
 		no_more_jobs_run_than_are_admitted_and_the_important_go_first,
 		who_has_waited_long_enough_goes_before_the_important,
-		what_is_not_available_is_refused_by_name,
 	};
 	return run_tests("orders", tests, sizeof(tests) / sizeof(*tests));
 }
