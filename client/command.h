@@ -16,6 +16,9 @@ int command_wait(const struct args *a);
 /* cancel pause resume retry forget: one request that names a job. */
 int command_job(const struct args *a);
 int command_explain(const struct args *a);
+/* Named objects. */
+int command_event(const struct args *a);
+int command_queue(const struct args *a);
 int command_watch(const struct args *a);
 int command_top(const struct args *a);
 /* ping info stats reload drain: one request to the daemon. */

@@ -20,6 +20,7 @@ static int (*const run[COMMAND_COUNT])(const struct args *) = {
 	[COMMAND_TOP] = command_top,	     [COMMAND_PING] = command_daemon,
 	[COMMAND_INFO] = command_daemon,     [COMMAND_STATS] = command_daemon,
 	[COMMAND_ACTORS] = command_actors,   [COMMAND_RELOAD] = command_daemon,
+	[COMMAND_EVENT] = command_event,     [COMMAND_QUEUE] = command_queue,
 	[COMMAND_DRAIN] = command_daemon,    [COMMAND_CONFIG] = command_config,
 	[COMMAND_VERSION] = command_version,
 };

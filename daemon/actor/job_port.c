@@ -4,9 +4,11 @@
 #include "actor/job_state.h"
 #include "actor/leaf_exec.h"
 #include "actor/leaf_fetch.h"
+#include "actor/limiter.h"
 #include "actor/named.h"
 #include "actor/store.h"
 #include "job/bodypiece.h"
+#include "job/task.h"
 #include "run/offload.h"
 
 static int apply(act_self *self, void *ctx, struct store_batch *batch, act_msg **ret_m)
@@ -74,6 +76,46 @@ static void tell_named(act_self *self, void *ctx, struct named_ask *ask)
 	named_tell(self, j->peers->named, ask);
 }
 
+static int ask_permit(act_self *self, void *ctx, const struct task *t, struct slice key,
+		      int64_t cost, act_msg **ret_m)
+{
+	struct job *j = ctx;
+	struct limit_ask ask = {
+		.job = j->number * 2 + j->is_volatile,
+		.is_durable = !j->is_volatile,
+		.leaf = t->index,
+		.uid = j->uid,
+		.priority = (uint8_t)j->spec->priority,
+		.deadline_ns = act_deadline(self),
+		.attempt = 1,
+		.key = key,
+		.cost = (uint32_t)cost,
+	};
+	return limit_acquire(self, j->peers->limiter, limit_ticket_new(&ask), ret_m);
+}
+
+static void *permit_of(act_msg *m, enum kind *ret_kind, const char **ret_message)
+{
+	const struct limit_refusal *no = limit_refused(m);
+	if (no == NULL)
+		return limit_granted(m);
+	*ret_kind = no->kind != KIND_NONE ? no->kind : KIND_LIMIT_WAIT;
+	*ret_message = no->message;
+	return NULL;
+}
+
+static void permit_back(act_self *self, void *ctx, void *permit)
+{
+	struct job *j = ctx;
+	struct limit_outcome o = {.use = LIMIT_USED, .retry_after_ms = -1};
+	limit_release(self, j->peers->limiter, permit, &o);
+}
+
+static void permit_drop(void *permit)
+{
+	limit_abandon(permit);
+}
+
 static void stirred(act_self *self, void *ctx)
 {
 	job_stir(self, ctx);
@@ -96,6 +138,10 @@ struct leaf_port job_port(struct job *j)
 		.piece = piece,
 		.named_ask = ask_named,
 		.named_tell = tell_named,
+		.permit = ask_permit,
+		.permit_of = permit_of,
+		.permit_back = permit_back,
+		.permit_drop = permit_drop,
 		.stirred = stirred,
 	};
 }

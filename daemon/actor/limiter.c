@@ -165,13 +165,35 @@ static struct limit_key *first_with_line(const struct limit_ticket *t)
 	return NULL;
 }
 
+/* Why its keys could not be found. */
+static void tell_unresolved(enum err e, struct trial *r)
+{
+	static const struct {
+		enum err e;
+		enum kind kind;
+		const char *what;
+	} row[] = {
+		{ERR_FULL, KIND_BUSY, "too many limits are in use"},
+		{ERR_NOT_FOUND, KIND_NOT_FOUND,
+		 "no limit of the configuration has this key: a permit of it would be no limit"},
+		{ERR_INVALID, KIND_REQUEST_INVALID,
+		 "the cost is more than a quota of this key ever allows"},
+	};
+	r->kind = KIND_MEMORY;
+	r->what = "no memory for its limits";
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		if (row[i].e == e) {
+			r->kind = row[i].kind;
+			r->what = row[i].what;
+		}
+}
+
 static void place(struct limiter *l, struct limit_ticket *t)
 {
 	struct trial r = {0};
 	enum err e = limit_keys_resolve(l, t);
 	if (e != ERR_OK) {
-		r.kind = e == ERR_FULL ? KIND_BUSY : KIND_MEMORY;
-		r.what = e == ERR_FULL ? "too many limits are in use" : "no memory for its limits";
+		tell_unresolved(e, &r);
 		refuse(l, t, &r);
 		return;
 	}

@@ -73,7 +73,11 @@ struct limit_ask {
 	uint32_t n_own;
 	int64_t deadline_ns; /* clock of the shard; 0 or INT64_MAX: none */
 	uint32_t attempt;    /* 1: the first; above, a retry budget may refuse it */
-	bool is_front;	     /* a redirect hop, or its token lapsed: before the others of its job */
+	/* A permit: no request, but `cost` tokens of the configured limit of that name. origin and
+	 * what follows are empty then. */
+	struct slice key;
+	uint32_t cost;
+	bool is_front; /* a redirect hop, or its token lapsed: before the others of its job */
 };
 
 struct limit_ticket;

@@ -350,11 +350,43 @@ static enum err add_own(struct limiter *l, struct limit_ticket *t)
 	return ERR_OK;
 }
 
+/* The rule that bears this very name; templates have many. NULL: none. */
+static const struct rule *rule_named(const struct limiter *l, struct slice key)
+{
+	for (uint32_t i = 0; i < rules_count(l->rules); i++) {
+		const struct rule *r = rules_at(l->rules, i);
+		if (!r->by_host && !r->by_user && !r->by_header && slice_eq(r->key, key))
+			return r;
+	}
+	return NULL;
+}
+
+/* NOT_FOUND; INVALID: more than there ever is. */
+static enum err add_permit(struct limiter *l, struct limit_ticket *t)
+{
+	const struct rule *rule = rule_named(l, t->key);
+	struct rules_hit hit = {.rule = rule};
+	struct limit_key *k;
+	if (rule == NULL || t->key.n > sizeof(hit.key))
+		return ERR_NOT_FOUND;
+	for (uint32_t i = 0; i < rule->limits.n_quota; i++)
+		if (t->cost > rule->limits.quota[i].n)
+			return ERR_INVALID;
+	memcpy(hit.key, t->key.p, t->key.n);
+	hit.key_n = (uint32_t)t->key.n;
+	enum err e = rule_key(l, &hit, &k);
+	if (e == ERR_OK)
+		use_add(t->use, &t->n_use, k, t->cost);
+	return e;
+}
+
 enum err limit_keys_resolve(struct limiter *l, struct limit_ticket *t)
 {
 	t->n_use = 0;
 	enum err e = add_own(l, t);
-	if (e == ERR_OK && t->origin.n > 0)
+	if (e == ERR_OK && t->key.n > 0)
+		e = add_permit(l, t);
+	else if (e == ERR_OK && t->origin.n > 0)
 		e = add_named(l, t);
 	if (e != ERR_OK)
 		limit_keys_drop(l, t);

@@ -139,7 +139,8 @@ struct limit_ticket {
 	uint32_t n_own;
 	struct limit_own own[LIMIT_OWN_MAX];
 	uint16_t port;
-	struct slice origin, host, domain, path, method;
+	uint32_t cost; /* of a permit for key */
+	struct slice key, origin, host, domain, path, method;
 	struct rules *rules; /* whose header names the values answer; NULL: none */
 	struct slice header[RULES_HEADERS_MAX];
 	char text[];

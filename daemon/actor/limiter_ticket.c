@@ -59,6 +59,7 @@ static void copy_numbers(struct limit_ticket *t, const struct limit_ask *ask)
 	t->is_front = ask->is_front;
 	t->deadline_ns = ask->deadline_ns > 0 ? ask->deadline_ns : INT64_MAX;
 	t->port = ask->port;
+	t->cost = ask->cost > 0 ? ask->cost : 1;
 	CHECK(ask->n_own <= LIMIT_OWN_MAX);
 	t->n_own = ask->n_own;
 	memcpy(t->own, ask->own, ask->n_own * sizeof(t->own[0]));
@@ -68,7 +69,7 @@ struct limit_ticket *limit_ticket_new(const struct limit_ask *ask)
 {
 	struct slice header[RULES_HEADERS_MAX];
 	size_t n = ask_headers(ask, header);
-	n += ask->origin.n + ask->host.n + ask->domain.n + ask->path.n + ask->method.n;
+	n += ask->key.n + ask->origin.n + ask->host.n + ask->domain.n + ask->path.n + ask->method.n;
 	struct limit_ticket *t = malloc(sizeof(*t) + n);
 	if (t == NULL)
 		return NULL;
@@ -76,6 +77,7 @@ struct limit_ticket *limit_ticket_new(const struct limit_ask *ask)
 	list_init(&t->link);
 	copy_numbers(t, ask);
 	char *at = t->text;
+	t->key = copy_text(&at, ask->key);
 	t->origin = copy_text(&at, ask->origin);
 	t->host = copy_text(&at, ask->host);
 	t->domain = copy_text(&at, ask->domain);

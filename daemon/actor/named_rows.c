@@ -1,5 +1,6 @@
 /*
- * named_rows -- who waits at which object, for how long, behind whom: for `explain`.
+ * named_rows -- how objects stand, told to people: who waits at which one, for how long, behind
+ * whom, for `explain`; what is in one.
  */
 #include "actor/named_state.h"
 
@@ -75,4 +76,49 @@ void named_on_explain(struct named *a, act_msg *m)
 	}
 	act_reply_buf(a->self, m->token, NAMED_ROWS, rows,
 		      sizeof(*rows) + max * sizeof(rows->row[0]), free);
+}
+
+/* ---- one object ---- */
+
+static uint32_t length(const struct link *line)
+{
+	uint32_t n = 0;
+	LIST_EACH (l, line)
+		n++;
+	return n;
+}
+
+static void tell_object(const struct named_obj *o, enum named_kind kind, struct bytes *out)
+{
+	static const struct named_queue none = {.cap = NAMED_CAP};
+	const struct named_queue *q = o != NULL && kind == NAMED_QUEUE ? &o->queue : &none;
+	uint32_t waiting = o != NULL ? length(&o->line) : 0;
+	if (kind == NAMED_EVENT)
+		bytes_printf(out, "{\"set\":%s,\"waiting\":%u}",
+			     o != NULL && o->event.is_set ? "true" : "false", waiting);
+	else
+		bytes_printf(out,
+			     "{\"items\":%u,\"taken\":%u,\"cap\":%u,\"bytes\":%zu,\"closed\":%s,"
+			     "\"takers_waiting\":%u,\"putters_waiting\":%u}",
+			     q->n_ready, q->n_held, q->cap, q->bytes,
+			     q->is_closed ? "true" : "false", waiting,
+			     o != NULL ? length(&o->queue.putters) : 0);
+}
+
+void named_on_look(struct named *a, struct named_ask *ask, uint64_t token)
+{
+	char key[NAMED_KEY_MAX];
+	struct bytes text = BYTES_LIMIT(4096);
+	const struct named_obj *o = named_find(a, named_key(key, ask->kind, ask->uid, ask->name));
+	tell_object(o, ask->kind, &text);
+	struct named_answer *r = calloc(1, sizeof(*r) + text.n);
+	if (r == NULL) {
+		act_reply_error(a->self, token, ACT_ENOMEM);
+	} else {
+		memcpy(r->text, text.p != NULL ? text.p : "", text.n);
+		r->value = (struct slice){r->text, text.n};
+		act_reply_buf(a->self, token, NAMED_ANSWER, r, sizeof(*r) + text.n, free);
+	}
+	bytes_fini(&text);
+	named_ask_free(ask);
 }

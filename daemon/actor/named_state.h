@@ -157,6 +157,7 @@ void named_on_said(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_room(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_unroom(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_put(struct named *a, struct named_ask *ask, uint64_t token);
+void named_on_look(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_close(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_take(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_settle(struct named *a, struct named_ask *ask, uint64_t token);

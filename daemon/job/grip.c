@@ -82,9 +82,19 @@ static int await_go(act_self *self, struct grip *g)
 	return act_event_wait(self, env->go);
 }
 
+static bool is_permit(const struct grip *g)
+{
+	return spec_of(g)->kind == WITH_PERMIT;
+}
+
 static int ask_for_it(act_self *self, struct grip *g)
 {
 	const struct leaf_port *port = &g->t->env->port;
+	if (is_permit(g)) {
+		task_waits(g->t, TASK_WAITS_LIMIT, act_now_ns(self), 0);
+		return port->permit(self, port->ctx, g->t, bytes_slice(g->name), spec_of(g)->cost,
+				    &g->m);
+	}
 	task_waits(g->t, TASK_WAITS_NAMED, act_now_ns(self), 0);
 	return port->named_ask(self, port->ctx, ask_new(g, NAMED_ACQUIRE), &g->m);
 }
@@ -92,12 +102,33 @@ static int ask_for_it(act_self *self, struct grip *g)
 static void tell_release(act_self *self, struct grip *g)
 {
 	const struct leaf_port *port = &g->t->env->port;
-	port->named_tell(self, port->ctx, ask_new(g, NAMED_RELEASE));
+	if (is_permit(g)) {
+		port->permit_back(self, port->ctx, g->permit->permit);
+		g->permit->permit = NULL;
+	} else {
+		port->named_tell(self, port->ctx, ask_new(g, NAMED_RELEASE));
+	}
 	g->is_held = false;
+}
+
+static void take_permit(struct grip *g)
+{
+	enum kind kind = KIND_NONE;
+	const char *message = "";
+	const struct leaf_port *port = &g->t->env->port;
+	*g->permit =
+		(struct grip_permit){port->permit_of(g->m, &kind, &message), port->permit_drop};
+	g->is_held = g->permit->permit != NULL;
+	if (!g->is_held)
+		task_fail(g->t, kind, "permit \"%.*s\": %s", (int)g->name->n, g->name->p, message);
 }
 
 static void take_answer(struct grip *g)
 {
+	if (is_permit(g)) {
+		take_permit(g);
+		return;
+	}
 	const struct named_answer *r = act_data(g->m);
 	g->is_held = r->kind == KIND_NONE;
 	if (!g->is_held)
@@ -111,7 +142,7 @@ int grip_take(act_self *self, void *grip)
 	CO_BEGIN(&g->co);
 	if (!render(g))
 		return ACT_OK;
-	g->is_back = !recall_is_empty(g->t->env->recall);
+	g->is_back = !is_permit(g) && !recall_is_empty(g->t->env->recall);
 	for (;;) {
 		CO_AWAIT(&g->co, g->rc, await_go(self, g));
 		if (g->rc == ACT_OK)
@@ -129,7 +160,7 @@ int grip_take(act_self *self, void *grip)
 			break;
 		tell_release(self, g);
 	}
-	if (g->t->env->is_volatile)
+	if (g->t->env->is_volatile || is_permit(g))
 		return ACT_OK;
 	put_row(g, STORE_HOLD_PUT);
 	task_waits(g->t, TASK_WAITS_COMMIT, act_now_ns(self), 0);
@@ -142,7 +173,7 @@ int grip_leave(act_self *self, void *grip)
 {
 	struct grip *g = grip;
 	CO_BEGIN(&g->co);
-	if (!g->t->env->is_volatile) {
+	if (!g->t->env->is_volatile && !is_permit(g)) {
 		put_row(g, STORE_HOLD_DROP);
 		g->wait = results_wait_for(g->t->env->results);
 		CO_CALL(&g->co, g->rc, results_wait, &g->wait);

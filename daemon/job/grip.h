@@ -9,15 +9,22 @@
 
 #include "job/task.h"
 
+/* Of a limit: given back by whoever holds it, or dropped with it. */
+struct grip_permit {
+	void *permit; /* NULL: none */
+	void (*drop)(void *permit);
+};
+
 struct grip {
 	act_co co;
 	int rc;
-	struct task *t;	    /* in */
-	uint32_t i;	    /* in: of its `with` */
-	struct bytes *name; /* in: empty at first; what was taken, until it is given back */
-	bool is_held;	    /* out */
-	bool is_back;	    /* this life has not asked for it before */
-	bool was_held;	    /* an earlier life had it: its row is there */
+	struct task *t;		    /* in */
+	uint32_t i;		    /* in: of its `with` */
+	struct bytes *name;	    /* in: empty at first; what was taken, until it is given back */
+	struct grip_permit *permit; /* in: where a permit stands */
+	bool is_held;		    /* out */
+	bool is_back;		    /* this life has not asked for it before */
+	bool was_held;		    /* an earlier life had it: its row is there */
 	act_msg *m;
 	struct results_wait wait;
 };

@@ -55,6 +55,14 @@ struct leaf_port {
 	 * care of whatever happens; who asks is filled in. Longer than any default wait. */
 	int (*named_ask)(act_self *self, void *ctx, struct named_ask *ask, act_msg **ret_m);
 	void (*named_tell)(act_self *self, void *ctx, struct named_ask *ask);
+	/* Awaits `cost` tokens of a limit of the configuration; the message says what came of it:
+	 * permit_of takes the grant out, NULL: refused, with kind and message. Given back when it
+	 * is no longer needed; dropped where there is no act_self. */
+	int (*permit)(act_self *self, void *ctx, const struct task *t, struct slice key,
+		      int64_t cost, act_msg **ret_m);
+	void *(*permit_of)(act_msg *m, enum kind *ret_kind, const char **ret_message);
+	void (*permit_back)(act_self *self, void *ctx, void *permit);
+	void (*permit_drop)(void *permit);
 	/* Something that followers or the client's feed wait for may have changed. */
 	void (*stirred)(act_self *self, void *ctx);
 };

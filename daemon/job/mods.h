@@ -25,5 +25,3 @@ void mods_free(struct mods *m);
 bool mods_hold(const struct task *t);
 int mods_let_go(act_self *self, void *task);
 int mods_take_again(act_self *self, void *task);
-/* True: this node has a modifier this daemon does not run; *ret_name is its name. */
-bool mods_refuse(const struct node *n, const char **ret_name);

@@ -12,6 +12,7 @@ struct with_entry {
 	struct names names;  /* what `as` means */
 	struct bytes object; /* the name of a named object */
 	bool is_held;	     /* it is */
+	struct grip_permit permit;
 };
 
 struct mods {

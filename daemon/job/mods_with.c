@@ -9,20 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool mods_refuse(const struct node *n, const char **ret_name)
-{
-	for (uint32_t i = 0; i < n->n_with; i++)
-		if (n->with[i].kind == WITH_PERMIT) {
-			*ret_name = "with permit";
-			return true;
-		}
-	return false;
-}
-
 static void entry_fini(struct with_entry *e)
 {
 	names_fini(&e->names);
 	bytes_fini(&e->object);
+	if (e->permit.permit != NULL)
+		e->permit.drop(e->permit.permit);
+	e->permit.permit = NULL;
 }
 
 void with_fini(struct mods *m)
@@ -104,7 +97,8 @@ static void with_left(struct mods *m)
 static void grip_at(struct task *t, uint32_t i)
 {
 	struct mods *m = t->mods;
-	m->grip = (struct grip){.t = t, .i = i, .name = &m->entered[i].object};
+	m->grip = (struct grip){
+		.t = t, .i = i, .name = &m->entered[i].object, .permit = &m->entered[i].permit};
 }
 
 /* Why there is none is told in a line; but what was cancelled has just not begun. */

@@ -36,12 +36,9 @@ const struct verb_ops *verb_ops(enum verb v)
 static bool check_node(void *ctx, const struct node *n)
 {
 	struct bytes *out = ctx;
-	const char *name;
 	if (ops[n->verb].step == NULL)
 		bytes_printf(out, "the verb \"%s\" is not available in this version",
 			     verb_name(n->verb));
-	else if (mods_refuse(n, &name))
-		bytes_printf(out, "the modifier \"%s\" is not available in this version", name);
 	else if (n->verb == VERB_EACH && !each_source_runs(n->u.each.in.kind))
 		bytes_printf(out, "this source of \"each\" is not available in this version");
 	return out->n == 0;

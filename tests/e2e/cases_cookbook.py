@@ -26,6 +26,11 @@ ENDS = {
     "rate": (0, "succeeded", {"ok": 10}, [f"/item?n={i}" for i in range(10)]),
     "best_effort": (1, "succeeded", {"ok": 2, "failed": 1}, ["/one", "/missing", "/three"]),
     "sleep": (0, "succeeded", {"ok": 1}, ["/one"]),
+    "lock": (0, "succeeded", {"ok": 6}, [f"/{p}?{i}" for i in "abc" for p in ("one", "two")]),
+    "semaphore": (0, "succeeded", {"ok": 4}, [f"/item?n={i}" for i in range(4)]),
+    "event": (0, "succeeded", {"ok": 3}, ["/two", "/one?a", "/one?b"]),
+    "queue": (0, "succeeded", {"ok": 8}, [f"/item?n={i}" for i in range(4)]),
+    "queue_drain": (0, "succeeded", {"ok": 3}, [f"/item?n={i}" for i in range(3)]),
     "sequence": (0, "succeeded", {"ok": 2}, ["/token", "/private"]),
     "post": (0, "succeeded", {"ok": 1}, ["/echo"]),
     "with": (0, "succeeded", {"ok": 3}, ["/token", "/private", "/logout"]),
@@ -65,6 +70,9 @@ def scripted():
 def run(d, w, name):
     """Lines and the final record of one example."""
     args = ["submit", f"{JOBS}/{name}.json", "--var", f"base={w.url}", "--summary", "json"]
+    if name == "queue_drain":
+        assert muster(d, "queue", "put", "pages", stdin="0\n1\n2\n").status == 0
+        assert muster(d, "queue", "close", "pages").status == 0
     feed = "".join(f"{w.url}/fed{i}\n" for i in range(6))
     r = muster(d, *args, *(["-i", "-"] if name == "each_feed" else []), stdin=feed)
     assert r.lines, (name, r.status, r.err)
