@@ -1,5 +1,5 @@
 /*
- * cmd_named -- named objects: event set clear wait show, queue put close show.
+ * cmd_named -- named objects: event set clear wait show, queue put close join show.
  */
 #include "client/ask.h"
 #include "client/command.h"
@@ -31,18 +31,22 @@ static enum status show(const struct args *a, const json_t *answer)
 	return s;
 }
 
+static const char *member_of(const struct named_word *w)
+{
+	return strncmp(w->method, "event", 5) == 0 ? "event" : "queue";
+}
+
 static enum status call(const struct args *a, struct muster *m, const struct named_word *w)
 {
 	json_t *answer = NULL;
-	const char *member = strncmp(w->method, "event", 5) == 0 ? "event" : "queue";
-	enum status s = ask(m, w->method, json_pack("{s:s}", member, a->arg.v[1]), &answer);
+	enum status s = ask(m, w->method, json_pack("{s:s}", member_of(w), a->arg.v[1]), &answer);
 	if (s == STATUS_OK && json_is_object(answer))
 		s = show(a, answer);
 	json_decref(answer);
 	return s;
 }
 
-static enum status wait_event(const struct args *a, struct muster *m, const struct named_word *w)
+static enum status wait_for(const struct args *a, struct muster *m, const struct named_word *w)
 {
 	bool has_limit = args_has(a, OPTION_WAIT);
 	int64_t until = session_now_ms() + args_number(a, OPTION_WAIT, 0);
@@ -50,16 +54,16 @@ static enum status wait_event(const struct args *a, struct muster *m, const stru
 		json_t *answer = NULL;
 		int64_t left = has_limit ? until - session_now_ms() : WAIT_STEP_MS;
 		left = left < 0 ? 0 : left > WAIT_STEP_MS ? WAIT_STEP_MS : left;
-		enum status s = ask(
-			m, w->method,
-			json_pack("{s:s,s:I}", "event", a->arg.v[1], "wait_ms", (json_int_t)left),
-			&answer);
-		bool is_set = json_is_true(json_object_get(answer, "granted"));
+		enum status s = ask(m, w->method,
+				    json_pack("{s:s,s:I}", member_of(w), a->arg.v[1], "wait_ms",
+					      (json_int_t)left),
+				    &answer);
+		bool is_granted = json_is_true(json_object_get(answer, "granted"));
 		json_decref(answer);
-		if (s != STATUS_OK || is_set)
+		if (s != STATUS_OK || is_granted)
 			return s;
 		if (has_limit && session_now_ms() >= until) {
-			say("the event \"%s\" was not set in time", a->arg.v[1]);
+			say("the %s \"%s\" did not get so far in time", member_of(w), a->arg.v[1]);
 			return STATUS_EXPIRED;
 		}
 	}
@@ -117,13 +121,14 @@ static enum status put(const struct args *a, struct muster *m, const struct name
 static const struct named_word event_word[] = {
 	{"set", "event.set", call},
 	{"clear", "event.clear", call},
-	{"wait", "event.wait", wait_event},
+	{"wait", "event.wait", wait_for},
 	{"show", "event.get", call},
 	{NULL, NULL, NULL},
 };
 static const struct named_word queue_word[] = {
 	{"put", "queue.put", put},
 	{"close", "queue.close", call},
+	{"join", "queue.join", wait_for},
 	{"show", "queue.get", call},
 	{NULL, NULL, NULL},
 };
@@ -151,5 +156,5 @@ int command_event(const struct args *a)
 
 int command_queue(const struct args *a)
 {
-	return run(a, queue_word, "queue put|close|show NAME [VALUE|-]");
+	return run(a, queue_word, "queue put|close|join|show NAME [VALUE|-]");
 }

@@ -31,12 +31,14 @@ struct named_params {
 static const struct field event_fields[] = {P_NAME("event"), P_OP_ID};
 static const struct field event_wait_fields[] = {P_NAME("event"), P_WAIT};
 static const struct field queue_fields[] = {P_NAME("queue"), P_OP_ID};
+static const struct field queue_wait_fields[] = {P_NAME("queue"), P_WAIT};
 static const struct field put_fields[] = {
 	P_NAME("queue"), P_OP_ID, P_WAIT,
 	F_JSON("value", struct named_params, value, FIELD_REQUIRED, "what is put in")};
 static const struct field_table event_table = FIELD_TABLE("params", event_fields);
 static const struct field_table event_wait_table = FIELD_TABLE("params", event_wait_fields);
 static const struct field_table queue_table = FIELD_TABLE("params", queue_fields);
+static const struct field_table queue_wait_table = FIELD_TABLE("params", queue_wait_fields);
 static const struct field_table put_table = FIELD_TABLE("params", put_fields);
 
 /* What a method is made of. */
@@ -263,6 +265,13 @@ void control_queue_close(act_self *self, struct call *call)
 {
 	static const struct named_plan plan = {.ask = NAMED_CLOSE, .then = NAMED_OPS};
 	run_with(self, call, &plan, NAMED_QUEUE, &queue_table, -1);
+}
+
+void control_queue_join(act_self *self, struct call *call)
+{
+	static const struct named_plan plan = {
+		.ask = NAMED_JOIN, .then = NAMED_OPS, .is_wait = true};
+	run_with(self, call, &plan, NAMED_QUEUE, &queue_wait_table, 0);
 }
 
 void control_queue_get(act_self *self, struct call *call)

@@ -168,24 +168,15 @@ static struct limit_key *first_with_line(const struct limit_ticket *t)
 /* Why its keys could not be found. */
 static void tell_unresolved(enum err e, struct trial *r)
 {
-	static const struct {
-		enum err e;
-		enum kind kind;
-		const char *what;
-	} row[] = {
-		{ERR_FULL, KIND_BUSY, "too many limits are in use"},
-		{ERR_NOT_FOUND, KIND_NOT_FOUND,
-		 "no limit of the configuration has this key: a permit of it would be no limit"},
-		{ERR_INVALID, KIND_REQUEST_INVALID,
-		 "the cost is more than a quota of this key ever allows"},
-	};
-	r->kind = KIND_MEMORY;
-	r->what = "no memory for its limits";
-	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
-		if (row[i].e == e) {
-			r->kind = row[i].kind;
-			r->what = row[i].what;
-		}
+	r->kind = e == ERR_FULL ? KIND_BUSY : KIND_MEMORY;
+	r->what = e == ERR_FULL ? "too many limits are in use" : "no memory for its limits";
+	if (e == ERR_NOT_FOUND) {
+		r->kind = KIND_NOT_FOUND;
+		r->what = "the configuration has no limit with this key, so it would limit nothing";
+	} else if (e == ERR_INVALID) {
+		r->kind = KIND_REQUEST_INVALID;
+		r->what = "the cost is more than a quota of this key ever allows";
+	}
 }
 
 static void place(struct limiter *l, struct limit_ticket *t)

@@ -209,11 +209,12 @@ static const named_on on[NAMED_OPS] = {
 	[NAMED_ACQUIRE] = named_on_acquire, [NAMED_WAIT] = named_on_wait,
 	[NAMED_WORD] = named_on_word,	    [NAMED_ROOM] = named_on_room,
 	[NAMED_TAKE] = named_on_take,	    [NAMED_CLOSE] = named_on_close,
-	[NAMED_LOOK] = named_on_look,	    [NAMED_RELEASE] = named_on_release,
-	[NAMED_SET] = named_on_said,	    [NAMED_CLEAR] = named_on_said,
-	[NAMED_UNWORD] = named_on_said,	    [NAMED_PUT] = named_on_put,
-	[NAMED_UNROOM] = named_on_unroom,   [NAMED_ACK] = named_on_settle,
-	[NAMED_NACK] = named_on_settle,	    [NAMED_BACK] = named_on_settle,
+	[NAMED_JOIN] = named_on_join,	    [NAMED_LOOK] = named_on_look,
+	[NAMED_RELEASE] = named_on_release, [NAMED_SET] = named_on_said,
+	[NAMED_CLEAR] = named_on_said,	    [NAMED_UNWORD] = named_on_said,
+	[NAMED_PUT] = named_on_put,	    [NAMED_UNROOM] = named_on_unroom,
+	[NAMED_ACK] = named_on_settle,	    [NAMED_NACK] = named_on_settle,
+	[NAMED_BACK] = named_on_settle,
 };
 
 static bool is_asked(enum named_op op)

@@ -25,6 +25,7 @@ void queue_init(struct named_obj *o)
 	list_init(&o->queue.ready);
 	list_init(&o->queue.held);
 	list_init(&o->queue.putters);
+	list_init(&o->queue.joiners);
 }
 
 static void free_item(struct named_item *i)
@@ -46,7 +47,7 @@ bool queue_is_idle(const struct named_obj *o)
 {
 	const struct named_queue *q = &o->queue;
 	return q->n_ready + q->n_held + q->n_room == 0 && list_empty(&q->putters) &&
-	       q->is_closed == q->is_told;
+	       list_empty(&q->joiners) && q->is_closed == q->is_told;
 }
 
 /* ---- items ---- */
@@ -207,10 +208,22 @@ static void pump_putters(struct named *a, struct named_obj *o)
 	}
 }
 
+static void pump_joiners(struct named *a, struct named_obj *o)
+{
+	struct named_queue *q = &o->queue;
+	struct named_waiter *w;
+	while (q->n_ready + q->n_held + q->n_room == 0 && (w = named_head(&q->joiners)) != NULL) {
+		uint64_t token = w->token;
+		named_ask_free(named_unpark(a, w));
+		named_grant(a, token, 0);
+	}
+}
+
 void queue_pump(struct named *a, struct named_obj *o)
 {
 	pump_takers(a, o);
 	pump_putters(a, o);
+	pump_joiners(a, o);
 }
 
 static struct store_op *row_op(struct named *a, int kind, struct slice key, uint64_t n)
@@ -299,6 +312,16 @@ void named_on_put(struct named *a, struct named_ask *ask, uint64_t token)
 			  kv_t("queue", ask->name), kv_s("why", "out of memory"));
 	}
 	named_ask_free(ask);
+}
+
+void named_on_join(struct named *a, struct named_ask *ask, uint64_t token)
+{
+	struct named_obj *o = object_for(a, ask, token);
+	if (o == NULL)
+		return;
+	if (named_park(a, o, &o->queue.joiners, ask, token))
+		queue_pump(a, o);
+	named_reap(a, o);
 }
 
 void named_on_take(struct named *a, struct named_ask *ask, uint64_t token)

@@ -64,6 +64,7 @@ struct named_queue {
 	bool is_closed, is_told; /* closed; and somebody knows who would have taken */
 	struct link ready, held; /* struct named_item */
 	struct link putters;	 /* struct named_waiter; takers stand in the object's line */
+	struct link joiners;	 /* the same */
 	uint32_t n_ready, n_held, n_room;
 	size_t bytes, room_bytes;
 };
@@ -157,6 +158,7 @@ void named_on_said(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_room(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_unroom(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_put(struct named *a, struct named_ask *ask, uint64_t token);
+void named_on_join(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_look(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_close(struct named *a, struct named_ask *ask, uint64_t token);
 void named_on_take(struct named *a, struct named_ask *ask, uint64_t token);

@@ -34,6 +34,7 @@ enum named_op {
 	NAMED_ROOM,    /* queue: room for an item of .size bytes, and its number */
 	NAMED_TAKE,    /* queue: the first item, which .session then holds */
 	NAMED_CLOSE,   /* queue: nothing is put any more; answered once that is committed */
+	NAMED_JOIN,    /* queue: until every item that was put is done with */
 	NAMED_LOOK,    /* event, queue: how it stands, as JSON in the answer's value */
 	/* Told; they cannot fail: */
 	NAMED_RELEASE, /* lock, semaphore: what .session holds */

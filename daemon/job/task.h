@@ -62,7 +62,7 @@ struct task {
 	struct late_node *late; /* node is its, once late members have been read; NULL: none */
 	struct taken *taken;	/* items of queues it holds (job/taken.h) */
 	struct taken_settle *settling; /* their end, once it has begun */
-	struct children *owner; /* if it is a runtime task of its own */
+	struct children *owner;	       /* if it is a runtime task of its own */
 	bool is_started, wants_value;
 	bool wants_text;     /* its value's body is cut into items: it is kept, whatever its size */
 	int64_t begun_ns;    /* shard's clock */

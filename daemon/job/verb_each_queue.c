@@ -30,7 +30,7 @@ static struct slice item_path(const struct each_frame *e, uint64_t index,
 			      char buf[TASK_PATH_MAX + 24])
 {
 	struct bytes path = BYTES_LIMIT(0);
-	bytes_add_slice(&path, e->cursor.path);
+	bytes_add_slice(&path, e->cursor->path);
 	bytes_printf(&path, ".%llu", (unsigned long long)index);
 	size_t n = path.n < TASK_PATH_MAX + 23 ? path.n : TASK_PATH_MAX + 23;
 	memcpy(buf, path.p, n);
@@ -48,6 +48,8 @@ bool each_queue_open(struct each_frame *e)
 		return false;
 	}
 	e->src = q;
+	/* An order to retry: what was taken before is all there is. */
+	q->is_over = e->t->env->is_again && e->again_below > 0;
 	q->name.limit = INTERP_MAX_BYTES;
 	if (tmpl_render_text(e->t->node->u.each.in.name, &env, &q->name, &err) == ERR_OK)
 		return true;

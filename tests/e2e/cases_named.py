@@ -151,6 +151,7 @@ def a_queue_outlives_kill_9_with_what_is_in_it_and_who_took_what():
     d.restart()
     shown = queue(d)
     assert (shown["items"], shown["taken"], shown["closed"]) == (7, 1, False), shown
+    assert muster(d, "queue", "join", "work", "--wait", "100ms").status == 5
     assert muster(d, "queue", "close", "work").status == 0
     r = submit(d, {"put": {"queue": "work", "value": 1}})
     assert r.status == 1 and r.lines[0]["error"]["kind"] == "closed", r.out
@@ -160,6 +161,7 @@ def a_queue_outlives_kill_9_with_what_is_in_it_and_who_took_what():
     assert r.status == 0, r.err
     assert [x["value"] for x in r.by_seq()] == [1, 2, 3, 4, {"page": 7}, "a", "b"], r.out
     assert queue(d)["items"] == queue(d)["taken"] == 0
+    assert muster(d, "queue", "join", "work", "--wait", "1s").status == 0
 
 
 @case
@@ -226,3 +228,19 @@ def a_permit_takes_tokens_of_a_configured_limit():
     r = submit(d, {"with": [{"permit": "few"}], "timeout": "200ms", "fetch": g.url + "/no"})
     assert r.status == 1 and r.lines[0]["error"]["kind"] in ("deadline", "limit.wait"), r.out
     assert g.web.count("/no") == 0
+
+
+@case
+def a_retried_consumer_runs_what_failed_and_takes_nothing_new():
+    d, gone = Daemon(), threading.Event()
+    w = Web(lambda hit: (404 if hit["path"] == "/2" and not gone.is_set() else 200, [], b"x"))
+    assert muster(d, "queue", "put", "work", stdin="1\n2\n3\n").status == 0
+    assert muster(d, "queue", "close", "work").status == 0
+    job = detach(d, {"each": {"in": {"queue": "work"}, "concurrency": 1, "do": w.url + "/${item}"}})
+    assert ends(d, job) == "succeeded" and w.count("/2") == 5, w.paths()
+    assert queue(d, "work.dead")["items"] == 1
+    gone.set()
+    assert muster(d, "queue", "put", "work", "4").status == 0
+    assert muster(d, "retry", job).status == 0
+    assert ends(d, job) == "succeeded"
+    assert w.paths().count("/1") == w.paths().count("/3") == 1 and "/4" not in w.paths(), w.paths()

@@ -28,7 +28,6 @@
 #include <string.h>
 
 #define MS NS_PER_MS
-
 struct hosts {
 	struct job_world *jw;
 	act_id actor;
@@ -42,6 +41,7 @@ struct job_world {
 	act_id keeper;
 	int64_t start_ns;		     /* of this life */
 	void (*equip)(struct job_world *jw); /* what else a life needs; NULL: nothing */
+	struct act_shard_opts shard;
 	/* what the servers saw */
 	uint32_t n_requests, n_now, most_now, n_given_up;
 	bool is_mended;	   /* /down… and /hangs… answer 200 */
@@ -317,7 +317,7 @@ static const act_class server_class = {
 
 static inline void job_world_begin(struct job_world *jw)
 {
-	world_open(&jw->w);
+	world_open_with(&jw->w, jw->shard);
 	if (jw->start_ns > jw->w.fake.now_ns)
 		world_run_for(&jw->w, jw->start_ns - jw->w.fake.now_ns);
 	struct act_opts opts = {.cap = 60000};
