@@ -165,7 +165,8 @@ struct host_done *host_done_of(act_msg *m)
 
 int host_fetch(act_self *self, struct hosts *hosts, struct host_call *call, act_msg **ret_m)
 {
-	return act_ask_patient(self, hosts->actor, HOST_FETCH, &call, sizeof(call), ret_m);
+	return act_ask_buf_patient(self, hosts->actor, HOST_FETCH, call, sizeof(*call),
+				   host_call_free, ret_m);
 }
 
 static inline void served_free(struct server *s, struct served *v)
@@ -245,7 +246,7 @@ static inline void decide(struct server *s, struct served *v, struct slice targe
 static inline int server_msg(act_self *self, void *state, act_msg *m)
 {
 	struct server *s = state;
-	struct host_call *c = (struct host_call *)m->word[0];
+	struct host_call *c = act_data(m);
 	struct served *v = calloc(1, sizeof(*v));
 	int64_t after;
 	struct job_world *jw = s->jw;
@@ -256,6 +257,7 @@ static inline int server_msg(act_self *self, void *state, act_msg *m)
 		jw->most_now = jw->n_now;
 	v->token = m->token;
 	decide(s, v, c->req.target, &after);
+	m->buf.dtor = NULL;
 	host_call_free(c);
 	list_push_back(&s->calls, &v->link);
 	if (after >= 0)
