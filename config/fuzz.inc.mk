@@ -12,7 +12,7 @@ fuzz: ## libFuzzer over every parser, FUZZ_SECONDS each (300)
 fuzz-run: $(FUZZ_BIN)
 	$(Q)set -e; for f in $(FUZZ_BIN); do name=$${f##*/fuzz_}; echo "== fuzz $$name"; \
 	  mkdir -p $(BUILD)/corpus/$$name tests/fuzz/corpus/$$name; \
-	  $$f -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 $(FUZZ_FLAGS) \
 	    -artifact_prefix=$(BUILD)/crash-$$name- $(BUILD)/corpus/$$name tests/fuzz/corpus/$$name >$(BUILD)/$$name.log 2>&1 \
 	    || { tail -n 40 $(BUILD)/$$name.log; echo "fuzz $$name: the input is $(BUILD)/crash-$$name-*"; exit 1; }; \
 	  tail -n 6 $(BUILD)/$$name.log; done

@@ -186,7 +186,6 @@ static inline void serve_now(act_self *self, struct server *s, struct served *v)
 	d->minor = 1;
 	d->reason = v->status == 200 ? SLICE_LIT("OK") : SLICE_LIT("");
 	d->headers = calloc(2, sizeof(*d->headers));
-	bytes_reserve(&d->mem, v->location.n + 1);
 	bytes_add(&d->mem, v->location.p != NULL ? v->location.p : "", v->location.n);
 	if (v->location.n > 0)
 		d->headers[d->n_headers++] =
@@ -205,8 +204,8 @@ static inline void serve_now(act_self *self, struct server *s, struct served *v)
 
 static inline void decide(struct server *s, struct served *v, struct slice target, int64_t *after)
 {
-	char path[256] = "";
 	int n = 0;
+	char path[256] = "";
 	memcpy(path, target.p, target.n < 255 ? target.n : 255);
 	*after = 10 * MS;
 	v->status = 200;
@@ -248,7 +247,6 @@ static inline int server_msg(act_self *self, void *state, act_msg *m)
 	struct server *s = state;
 	struct host_call *c = act_data(m);
 	struct served *v = calloc(1, sizeof(*v));
-	int64_t after;
 	struct job_world *jw = s->jw;
 	bytes_add_slice(&jw->seen, c->req.target);
 	bytes_add_byte(&jw->seen, '\n');
@@ -256,9 +254,10 @@ static inline int server_msg(act_self *self, void *state, act_msg *m)
 	if (++jw->n_now > jw->most_now)
 		jw->most_now = jw->n_now;
 	v->token = m->token;
+	int64_t after;
 	decide(s, v, c->req.target, &after);
-	m->buf.dtor = NULL;
 	host_call_free(c);
+	m->buf.dtor = NULL;
 	list_push_back(&s->calls, &v->link);
 	if (after >= 0)
 		act_timer_set(self, &v->timer, after);
@@ -363,7 +362,6 @@ static inline void job_world_kill(struct job_world *jw)
 	world_close(&jw->w);
 	store_close(jw->memory);
 	ck_assert_int_eq(store_open(&o, &jw->memory), ERR_OK);
-	jw->n_now = 0;
 	jw->start_ns = now;
 	job_world_begin(jw);
 }
