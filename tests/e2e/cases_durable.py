@@ -148,6 +148,19 @@ def killed_at(d, point, until):
     return status == -9
 
 
+def ended_or_up(d):
+    """How the daemon ended; None: it serves."""
+    wait_until("an end or an answer", lambda: not d.process.alive() or answers(d), 15)
+    return d.process.popen.poll()
+
+
+def answers(d):
+    try:
+        return d._ready()
+    except AssertionError:
+        return False
+
+
 def check_all_there(d, jobs):
     with d.rpc() as rpc:
         for job in jobs:
@@ -194,7 +207,7 @@ def killed_in_the_middle_of_a_migration_it_has_all():
     for n in range(20):
         with contextlib.closing(sqlite3.connect(f"{d.state}/store.db", isolation_level=None)) as db:
             db.executescript(older + "PRAGMA user_version = 1;")
-        if not killed_at(d, "mid_migration", lambda d: d.process.popen.wait(15)):
+        if not killed_at(d, "mid_migration", ended_or_up):
             return
         assert sqlite(d, "PRAGMA user_version") == [["1"]]
         d.start()
