@@ -85,8 +85,8 @@ bool place_say(const struct args *a, const char *file, const struct muster_reply
 		return say_option(a, r);
 	if (r->line == 0)
 		return false;
-	say("%s:%u:%u: %s%s%s (%s)", strcmp(file, "-") == 0 ? "standard input" : file, r->line,
-	    r->column, sentence_of(r->message), r->path[0] != '\0' ? ", at " : "", r->path,
+	say("%s: line %u, column %u%s%s: %s (%s)", strcmp(file, "-") == 0 ? "standard input" : file,
+	    r->line, r->column, r->path[0] != '\0' ? ", at " : "", r->path, sentence_of(r->message),
 	    r->kind);
 	return true;
 }

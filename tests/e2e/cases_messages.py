@@ -64,17 +64,17 @@ def a_wrong_option_is_named_as_it_was_given():
 def a_refused_job_file_is_told_by_its_name_line_and_column():
     d = Daemon()
     for text, words in (
-            ('{"run": {"fetch":\n  "http://h/", "fetc": 1}}', 'bad.json:2:16: unknown member "fetc"'),
-            ('{"run": {"fetch": 7}', "bad.json:1:21: the text ends"),
-            ("", "bad.json:1:1: the text ends where a value is expected"),
-            ("[]", "bad.json:1:1: a job must be an object"),
-            ('{"run":"http://${X}/"}', "bad.json:1:8: nothing is called ${X} here, at /run (request.invalid)")):
+            ('{"run": {"fetch":\n  "http://h/", "fetc": 1}}', 'bad.json: line 2, column 16, at /run: unknown member "fetc"'),
+            ('{"run": {"fetch": 7}', "bad.json: line 1, column 21: the text ends"),
+            ("", "bad.json: line 1, column 1: the text ends where a value is expected"),
+            ("[]", "bad.json: line 1, column 1: a job must be an object"),
+            ('{"run":"http://${X}/"}', "bad.json: line 1, column 8, at /run: nothing is called ${X} here (request.invalid)")):
         with open("bad.json", "w", encoding="ascii") as f:
             f.write(text)
         r = muster(d, "submit", "bad.json")
         assert r.status == 2 and r.out == "" and words in r.err, (text, r.status, r.err)
     r = muster(d, "submit", "-", stdin="[]")
-    assert r.status == 2 and "standard input:1:1: a job must be an object" in r.err, r.err
+    assert r.status == 2 and "standard input: line 1, column 1: a job must be an object" in r.err, r.err
 
 
 @case
@@ -163,19 +163,6 @@ def info_names_the_configuration_and_paths_are_absolute():
         info = rpc.call("daemon.info")
     assert info["config"] == os.path.abspath("rel/c.json"), info
     assert info["state_dir"] == os.path.abspath("rel/state") and info["socket"] == "ipc://" + path, info
-
-
-@case
-def explain_tells_the_history_of_a_task_that_has_ended():
-    d, w = Daemon(), Web(lambda hit: (503 if w.count(hit["path"]) < 2 else 200, [], b"x"))
-    job = muster(d, "fetch", "--detach", "--backoff", "1ms", w.url + "/a", f"http://127.0.0.1:{free_port()}/").out.strip()
-    muster(d, "wait", job)
-    r = muster(d, "explain", job + "/0.0")
-    assert r.status == 0 and "history" in r.out and "503" in r.out and "attempts  2" in r.out, r.out
-    told = json.loads(muster(d, "explain", job + "/0.1", "--json").out)
-    assert told["result"]["error"]["kind"] == "connect.refused" and len(told["result"]["history"]) == 3, told
-    assert "body" not in told["result"] and told["tasks"] == []
-    assert "no task waits" in muster(d, "explain", job + "/0.7").out
 
 
 @case
