@@ -185,7 +185,7 @@ def clients_that_come_and_go_or_are_killed_leave_no_descriptors():
                 gone.close()
         wait_until("descriptors to be given back", lambda: descriptors() <= before)
         wait_until("what they had asked to be given up",
-                   lambda: "job.wait" not in json.dumps(rpc.call("actor.list", {"max": 1000})), 5)
+                   lambda: "job.wait" not in json.dumps(rpc.call("actor.list", {"max": 1000})), 40)
         assert rpc.call("daemon.ping")["pong"] is True
 
 
